@@ -1,0 +1,189 @@
+// Package authz holds the vocabulary of access decisions: Subject, Request,
+// Facts, Grant and Decider. Rules live in authz/policy, subjects are built in
+// authz/token, masks are applied by authz/redact.
+//
+// Everything denies by default: the zero Subject is nobody, the zero Grant
+// permits nothing, an unknown role, type, action or predicate denies. A
+// Decider that cannot decide returns an error, and the error denies too.
+package authz
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fieldseal/fieldseal/crypto/field"
+)
+
+// ErrDenied means that no rule allows the request for the type at all.
+var ErrDenied = errors.New("access denied")
+
+// Action is what a subject wants to do, by FHIR interaction.
+type Action string
+
+// The actions that rules name.
+const (
+	Read     Action = "read" // read, vread, instance history
+	Search   Action = "search"
+	Create   Action = "create"
+	Update   Action = "update"
+	Delete   Action = "delete"
+	Reassign Action = "reassign" // move a resource to another patient's keys
+	Admin    Action = "admin"    // tokens, keys, policy, erasure
+)
+
+// Subject is an authenticated caller. Only authz/token builds one (a test over
+// the import table enforces it).
+type Subject struct {
+	id       string
+	roles    []string
+	client   string
+	who      string
+	patient  field.StorageID
+	patientS string
+	orgs     []field.StorageID
+	scopes   []string
+	amr      []string
+	authTime time.Time
+	purpose  string
+	address  string
+}
+
+// SubjectClaims is what a verified token says.
+type SubjectClaims struct {
+	ID         string   // user:NAME or client:NAME
+	Roles      []string // role:NAME
+	Client     string
+	Who        string // FHIR reference of the user: Practitioner/x, Patient/y
+	Patient    string // logical id of the patient in context, if any
+	PatientKey field.StorageID
+	Orgs       []field.StorageID
+	Scopes     []string // SMART v2
+	AMR        []string
+	AuthTime   time.Time
+	Purpose    string
+	Address    string
+}
+
+// NewSubject is for authz/token only.
+func NewSubject(c SubjectClaims) Subject {
+	return Subject{id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
+		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, address: c.Address}
+}
+
+// Valid reports whether the subject is authenticated.
+func (s Subject) Valid() bool { return s.id != "" }
+
+// ID is the account, user:NAME or client:NAME.
+func (s Subject) ID() string { return s.id }
+
+// Roles are the roles in force, role:NAME.
+func (s Subject) Roles() []string { return s.roles }
+
+// Client is the OAuth client id.
+func (s Subject) Client() string { return s.client }
+
+// Who is the FHIR reference of the user.
+func (s Subject) Who() string { return s.who }
+
+// Patient is the logical id of the patient in context, or empty.
+func (s Subject) Patient() string { return s.patientS }
+
+// PatientKey is the storage id of the patient in context.
+func (s Subject) PatientKey() (field.StorageID, bool) { return s.patient, s.patientS != "" }
+
+// Orgs are the storage ids of the organizations the user acts for.
+func (s Subject) Orgs() []field.StorageID { return s.orgs }
+
+// Scopes are the SMART v2 scopes of the token.
+func (s Subject) Scopes() []string { return s.scopes }
+
+// Purpose is the purpose of use, TREAT unless said otherwise.
+func (s Subject) Purpose() string { return s.purpose }
+
+// Address is the network address of the peer.
+func (s Subject) Address() string { return s.address }
+
+// Request is what is to be decided.
+type Request struct {
+	Action Action
+	Type   string // FHIR resource type, clear
+}
+
+// Facts are what rules may know of one resource before any element of it is
+// opened: the content of group 0.
+type Facts struct {
+	Owner    field.StorageID
+	Patients []field.StorageID // patient compartments the resource lies in
+	Orgs     []field.StorageID // organizations it belongs to
+	Security []field.Label     // meta.security
+	Deleted  bool
+}
+
+// Program is a compiled decision: for each combination of predicate bits the
+// classes that are visible. Implementations are immutable.
+type Program interface {
+	// Ceiling is the union of classes that any facts could make visible.
+	Ceiling() field.ClassSet
+	// Mask is the classes visible on a resource with these facts; zero denies.
+	Mask(s Subject, f Facts) field.ClassSet
+	// Unconditional reports whether Mask is Ceiling whatever the facts.
+	Unconditional() bool
+	// Revision names the policy version.
+	Revision() string
+}
+
+// Grant is a positive decision for one request. The zero Grant denies.
+type Grant struct {
+	subject Subject
+	request Request
+	program Program
+}
+
+// NewGrant is for implementations of Decider.
+func NewGrant(s Subject, r Request, p Program) Grant { return Grant{s, r, p} }
+
+// Allowed reports whether the request may proceed at all.
+func (g Grant) Allowed() bool { return g.program != nil && g.program.Ceiling() != 0 }
+
+// Subject is who the grant is for.
+func (g Grant) Subject() Subject { return g.subject }
+
+// Request is what was granted.
+func (g Grant) Request() Request { return g.request }
+
+// Ceiling is what role and scope leave visible for the type; search
+// parameters that read other classes are refused (decision 16).
+func (g Grant) Ceiling() field.ClassSet {
+	if g.program == nil {
+		return 0
+	}
+	return g.program.Ceiling()
+}
+
+// Mask is the classes visible on a resource; zero means the resource does not
+// exist for this subject.
+func (g Grant) Mask(f Facts) field.ClassSet {
+	if g.program == nil {
+		return 0
+	}
+	return g.program.Mask(g.subject, f)
+}
+
+// Unrestricted reports whether the grant covers every resource of the type
+// with the same mask.
+func (g Grant) Unrestricted() bool { return g.program != nil && g.program.Unconditional() }
+
+// Revision names the policy version that decided.
+func (g Grant) Revision() string {
+	if g.program == nil {
+		return ""
+	}
+	return g.program.Revision()
+}
+
+// Decider decides requests. It returns ErrDenied (wrapped) when no rule
+// allows, and any other error when it cannot decide: both deny.
+type Decider interface {
+	Decide(ctx context.Context, s Subject, r Request) (Grant, error)
+}
