@@ -19,10 +19,11 @@ const (
 // literal bytes; containers keep their order. A Node is not safe for
 // concurrent mutation; concurrent reading is fine.
 type Node struct {
-	kind  Kind
-	name  string // decoded member name when the parent is an object
-	raw   []byte // scalars: the literal as the client sent it
-	nodes []Node // members or items in order
+	kind    Kind
+	rawName uint32 // length of the literal that follows name in memory, see setName
+	name    string // decoded member name when the parent is an object
+	raw     []byte // scalars: the literal as the client sent it
+	nodes   []Node // members or items in order
 }
 
 // Kind returns the JSON kind.
@@ -124,12 +125,13 @@ func NewObject(members ...Node) Node { return Node{kind: Object, nodes: members}
 func NewArray(items ...Node) Node { return Node{kind: Array, nodes: items} }
 
 // Named returns a copy of v that carries a member name.
-func (n Node) Named(name string) Node { n.name = name; return n }
+func (n Node) Named(name string) Node { n.name, n.rawName = name, 0; return n }
 
 // Set replaces the member's value in its place, or appends it.
 func (n *Node) Set(name string, v Node) {
-	v.name = name
+	v = v.Named(name)
 	if m := n.Member(name); m != nil {
+		v.name, v.rawName = m.name, m.rawName
 		*m = v
 		return
 	}
