@@ -65,13 +65,15 @@ type parser struct {
 	depth   int // levels still allowed
 	badUTF8 int // offset of the first invalid byte, len(b) when there is none
 	stack   []Node
+	used    int // longest that the stack has been
 	slab    []Node
 	err     *SyntaxError
 	steps   []step // of the error, innermost first
 }
 
 func (p *parser) release() {
-	clear(p.stack[:cap(p.stack)]) // no resource outlives its request in a pool
+	used := max(p.used, len(p.stack))
+	clear(p.stack[:used]) // no resource outlives its request in a pool
 	stack := p.stack[:0]
 	if cap(stack) > maxKeptStack {
 		stack = make([]Node, 0, slabNodes)
@@ -175,6 +177,7 @@ func (p *parser) stringValue(n *Node) bool {
 
 // keep moves the stack from mark into a slab and returns it there.
 func (p *parser) keep(mark int) []Node {
+	p.used = max(p.used, len(p.stack))
 	items := p.stack[mark:]
 	if len(items) == 0 {
 		return nil

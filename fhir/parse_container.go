@@ -83,7 +83,7 @@ func (p *parser) array(n *Node) bool {
 		return false
 	}
 	mark := len(p.stack)
-	if p.peek() != ']' && !p.items(mark) {
+	if p.peek() != ']' && !p.items() {
 		return false
 	}
 	p.i++
@@ -92,11 +92,11 @@ func (p *parser) array(n *Node) bool {
 	return true
 }
 
-func (p *parser) items(mark int) bool {
-	for {
+func (p *parser) items() bool {
+	for index := 0; ; index++ {
 		var m Node
 		if !p.value(&m) {
-			p.steps = append(p.steps, step{index: len(p.stack) - mark, item: true})
+			p.steps = append(p.steps, step{index: index, item: true})
 			return false
 		}
 		p.stack = append(p.stack, m)

@@ -167,3 +167,7 @@ func appendName(dst []byte, n *Node) []byte {
 	}
 	return append(append(append(dst, '"'), b...), '"')
 }
+
+// AppendName appends the member name as the client spelled it, quotes
+// included.
+func (n *Node) AppendName(dst []byte) []byte { return appendName(dst, n) }

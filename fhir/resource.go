@@ -101,7 +101,7 @@ func FormatInstant(t time.Time) string { return t.UTC().Format(instantLayout) }
 // seconds and a zone; an hour of 24 and a leap second are refused.
 func ParseInstant(s string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || len(s) < len("2006-01-02T15:04:05Z") || s[10] != 'T' {
+	if err != nil || s[10] != 'T' || s[19] == ',' {
 		return time.Time{}, false
 	}
 	return t, true

@@ -43,7 +43,7 @@ var (
 // Each call yields fresh copies, which the test may modify.
 func Examples(t testing.TB) iter.Seq2[string, []byte] { return files(t, examples) }
 
-// Synthea yields three transaction bundles of 100 to 300 resources, one
+// Synthea yields three transaction bundles of 92 to 166 resources, one
 // patient each. The one named 9a174f9e… refers conditionally to resources of
 // SyntheaInformation.
 func Synthea(t testing.TB) iter.Seq2[string, []byte] { return files(t, synthea) }
