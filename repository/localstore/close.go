@@ -1,0 +1,70 @@
+package localstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// enter begins every public call; leave ends it.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.latch.err(); err != nil {
+		return err
+	}
+	s.life.RLock()
+	if s.closed {
+		s.life.RUnlock()
+		return fmt.Errorf("%w: closed", repository.ErrUnavailable)
+	}
+	return nil
+}
+
+// leave must be deferred directly: it turns the halt of a fatal error inside
+// Pebble into ErrUnavailable.
+func (s *Store) leave(err *error) {
+	s.life.RUnlock()
+	if r := recover(); r != nil {
+		if _, ok := r.(halt); !ok {
+			panic(r)
+		}
+		*err = s.latch.err()
+	}
+}
+
+// Close waits for calls under way and closes the files. Afterwards every call
+// returns ErrUnavailable. A store that has latched only gives up its lock:
+// Pebble's state is undefined then and writes are refused below it.
+func (s *Store) Close() error {
+	if s.latch.err() != nil {
+		return s.closeLatched()
+	}
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
+	if s.latch.err() != nil {
+		return errors.Join(s.latch.err(), s.lock.Close())
+	}
+	err = storeError("closing", errors.Join(err, s.db.Close()))
+	return errors.Join(err, s.lock.Close())
+}
+
+func (s *Store) closeLatched() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return errors.Join(s.latch.err(), s.lock.Close())
+}

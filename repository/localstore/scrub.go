@@ -1,0 +1,98 @@
+package localstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// scrubPoll is how often Scrub looks whether Pebble has removed its files.
+const scrubPoll = 5 * time.Millisecond
+
+// Scrub rewrites the folder's tables so that the bytes of deleted and replaced
+// rows are gone from every file in the folder when it returns: memtables are
+// flushed, each table that holds Table rows is compacted to the bottom, every
+// log file that existed before, those kept for reuse included, is removed.
+// Rows and records that are live stay.
+//
+// It cannot reach what the file system or the drive keeps of removed files,
+// nor backups; that is why keys in the keystore are wrapped as well.
+// Keys of deleted rows, not their values, may remain in the manifest.
+func (s *Store) Scrub(ctx context.Context) (err error) {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave(&err)
+	if err := s.space.reserveDeletion(); err != nil {
+		return fmt.Errorf("scrubbing: %w", err)
+	}
+	s.fs.scrubbing.Store(true)
+	defer s.fs.scrubbing.Store(false)
+	if err := s.rotateLogs(ctx); err != nil {
+		return fmt.Errorf("scrubbing: %w", err)
+	}
+	if err := s.db.Compact(ctx, []byte{kindTable}, []byte{kindTable + 1}, false); err != nil {
+		return s.interrupted(ctx, "compacting", err)
+	}
+	return s.awaitRemoval(ctx)
+}
+
+// rotateLogs flushes until every log that Pebble holds was made while
+// scrubbing: the current one, and as many as it keeps for reuse.
+func (s *Store) rotateLogs(ctx context.Context) error {
+	for range memTables + 3 {
+		done, err := s.db.AsyncFlush()
+		if err != nil {
+			return storeError("flushing", err)
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.latch.stopped:
+			return s.latch.err()
+		}
+	}
+	return nil
+}
+
+// awaitRemoval waits until replaced files have been removed. Iterators that
+// are open delay that; ours live for one call.
+func (s *Store) awaitRemoval(ctx context.Context) error {
+	tick := time.NewTicker(scrubPoll)
+	defer tick.Stop()
+	for {
+		m := s.db.Metrics()
+		if m.Table.ObsoleteCount == 0 && m.Table.ZombieCount == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("scrubbing: %w", ctx.Err())
+		case <-s.latch.stopped:
+			return s.latch.err()
+		}
+	}
+}
+
+// Compact rewrites all data into its smallest form. Measurements of size call
+// it first; nothing else needs to.
+func (s *Store) Compact(ctx context.Context) (err error) {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave(&err)
+	if err := s.db.Compact(ctx, []byte{0}, []byte{0xFF}, true); err != nil {
+		return s.interrupted(ctx, "compacting", err)
+	}
+	return s.awaitRemoval(ctx)
+}
+
+func (s *Store) interrupted(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return storeError(doing, err)
+}
