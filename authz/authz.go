@@ -29,8 +29,12 @@ const (
 	Update   Action = "update"
 	Delete   Action = "delete"
 	Reassign Action = "reassign" // move a resource to another patient's keys
-	Admin    Action = "admin"    // tokens, keys, policy, erasure
+	Admin    Action = "admin"    // tokens, keys, policy, erasure; of the type Server
 )
+
+// Server is the type of requests that concern no FHIR resource: the Admin
+// action and nothing else.
+const Server = "Server"
 
 // Subject is an authenticated caller. Only authz/token builds one (a test over
 // the import table enforces it).

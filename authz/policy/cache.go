@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+
+	"github.com/fieldseal/fieldseal/authz"
+)
+
+// cacheSlots bounds the compiled programs kept. A deployment has some dozens
+// of role sets times some dozens of types times five actions; more only means
+// compiling again.
+const cacheSlots = 1 << 13
+
+// cache is a direct-mapped table: a program that hashes to a taken slot
+// replaces what is there. An entry is used only when every part of its key is
+// equal, compared part by part: nothing is joined, so no two keys can be
+// confused (trap 2 of access.md).
+type cache struct {
+	seed  maphash.Seed
+	slots [cacheSlots]atomic.Pointer[entry]
+}
+
+// entry is a program and the key it was compiled for. Immutable.
+type entry struct {
+	roles, scopes []string
+	purpose, typ  string
+	action        authz.Action
+	feat          feature
+	program       *program
+}
+
+func (e *entry) is(s *authz.Subject, r authz.Request, feat feature) bool {
+	return e.feat == feat && e.action == r.Action && e.typ == r.Type && e.purpose == s.Purpose() &&
+		slices.Equal(e.roles, s.Roles()) && slices.Equal(e.scopes, s.Scopes())
+}
+
+// slot hashes the short parts; equality is decided by entry.is alone.
+func (c *cache) slot(s *authz.Subject, r authz.Request, feat feature) *atomic.Pointer[entry] {
+	h := maphash.String(c.seed, r.Type)
+	h = h*31 + maphash.String(c.seed, string(r.Action)) + uint64(feat)
+	h = h*31 + maphash.String(c.seed, s.Purpose())
+	for _, role := range s.Roles() {
+		h = h*31 + maphash.String(c.seed, role)
+	}
+	for _, scope := range s.Scopes() {
+		h = h*31 + maphash.String(c.seed, scope)
+	}
+	h ^= h >> 29
+	return &c.slots[h%cacheSlots]
+}

@@ -1,0 +1,186 @@
+// Package policy decides requests by rules: which element classes of which
+// resources a role may read, search or change.
+//
+// Rules are rows of a Casbin policy (model.conf, default.csv; docs/policy.md
+// explains them). Start with New and Decide. Casbin validates the rows and is
+// the oracle that the compiled form is tested against; requests are answered
+// by programs compiled per role set, scope set, type, action and purpose, whose
+// table gives the class mask for each combination of predicate results.
+//
+// Security notes: what is unknown (role, type, action, purpose, scope) is
+// denied; a deny row wins over every allow row; SMART scopes only narrow. A
+// Decider never changes: a new policy is a new Decider, so no cached answer
+// outlives its rules. Only this package imports Casbin.
+//
+// Kept compatible: the columns of the CSV file and the names of predicates.
+package policy
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fieldseal/fieldseal/authz"
+)
+
+//go:embed default.csv
+var defaultPolicy []byte
+
+// Default returns a copy of the built-in policy file.
+func Default() []byte { return slices.Clone(defaultPolicy) }
+
+// ErrSelfTest means that a decider failed a known denial at start-up.
+var ErrSelfTest = errors.New("policy self-test failed")
+
+// Options say what to decide by.
+type Options struct {
+	// Policy is the CSV text; nil means Default.
+	Policy []byte
+	// Types are the names of all FHIR resource types.
+	Types []string
+	// PatientType reports whether a type is a member of the Patient
+	// compartment.
+	PatientType func(resourceType string) bool
+}
+
+// Decider implements authz.Decider. It is immutable and safe for concurrent
+// use.
+type Decider struct {
+	doc         document
+	types       map[string]bool
+	patientType func(string) bool
+	revision    string
+	oracle      *oracle
+	cache       cache
+}
+
+var _ authz.Decider = (*Decider)(nil)
+
+// Load builds a Decider from a policy file.
+func Load(path string, o Options) (*Decider, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading policy: %w", err)
+	}
+	o.Policy = data
+	return New(o)
+}
+
+// New reads the policy, reports every problem at once (Problems), and refuses
+// to start when a known denial is not denied (ErrSelfTest).
+func New(o Options) (*Decider, error) {
+	if o.Policy == nil {
+		o.Policy = defaultPolicy
+	}
+	if len(o.Types) == 0 || o.PatientType == nil {
+		return nil, errors.New("policy: Options.Types and Options.PatientType are required")
+	}
+	types := make(map[string]bool, len(o.Types))
+	for _, t := range o.Types {
+		types[t] = true
+	}
+	doc, err := parse(o.Policy, types)
+	if err != nil {
+		return nil, err
+	}
+	orc, err := newOracle(doc.rows)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decider{doc: doc, types: types, patientType: o.PatientType, revision: revisionOf(o.Policy), oracle: orc}
+	d.cache.seed = maphash.MakeSeed()
+	if err := d.selfTest(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Revision names the policy: a hash of its model and rows.
+func (d *Decider) Revision() string { return d.revision }
+
+// Roles are the roles that the policy declares, sorted.
+func (d *Decider) Roles() []string {
+	var names []string
+	for r := range d.doc.roles {
+		names = append(names, r)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func revisionOf(policy []byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d\n%s", len(modelText), modelText)
+	h.Write(policy)
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// Decide implements authz.Decider. Known requests take a table lookup, others
+// are compiled once.
+func (d *Decider) Decide(_ context.Context, s authz.Subject, r authz.Request) (authz.Grant, error) {
+	feat := featuresOf(&s)
+	slot := d.cache.slot(&s, r, feat)
+	e := slot.Load()
+	if e == nil || !e.is(&s, r, feat) {
+		e = d.compile(&s, r, feat)
+		slot.Store(e)
+	}
+	if e.program.ceiling == 0 {
+		return authz.Grant{}, denied(r)
+	}
+	return authz.NewGrant(s, r, e.program), nil
+}
+
+// denied names the request only: both words are the server's own vocabulary
+// unless the type is unknown, which is then left out.
+func denied(r authz.Request) error {
+	return fmt.Errorf("deciding %s: %w", r.Action, authz.ErrDenied)
+}
+
+func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entry {
+	e := &entry{roles: slices.Clone(s.Roles()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
+		typ: strings.Clone(r.Type), action: r.Action, feat: feat}
+	p := &program{revision: d.revision}
+	e.program = p
+	c := compiler{feat: feat, preds: predicates()}
+	scope := reachNone
+	if d.known(s, r, feat) {
+		p.patientType = d.patientType(r.Type)
+		scope = scopeReach(e.scopes, feat, r.Action, r.Type)
+		d.collect(&c, e)
+	}
+	c.build(p, scope)
+	return e
+}
+
+// known refuses what the policy has no words for. An empty action or type is
+// unknown (trap 6 of access.md).
+func (d *Decider) known(s *authz.Subject, r authz.Request, feat feature) bool {
+	if !feat.has(isUser) && !feat.has(isClient) {
+		return false
+	}
+	if !slices.Contains(actions, string(r.Action)) || !slices.Contains(purposes, s.Purpose()) {
+		return false
+	}
+	if r.Action == authz.Admin {
+		return r.Type == authz.Server
+	}
+	return d.types[r.Type]
+}
+
+func (d *Decider) collect(c *compiler, e *entry) {
+	for i := range d.doc.rows {
+		row := &d.doc.rows[i]
+		if row.action == string(e.action) && covers(row.typ, e.typ) &&
+			(row.purpose == "*" || row.purpose == e.purpose) && slices.Contains(e.roles, row.role) {
+			c.add(row)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"testing"
+
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/crypto/field"
+)
+
+// SMART App Launch 2.2, scopes: (patient|user|system)/(Type|*).cruds.
+func TestScopesOnlyNarrow(t *testing.T) {
+	t.Parallel()
+	d := newDecider(t, "")
+	for _, c := range []struct {
+		scope  string
+		action authz.Action
+		typ    string
+		want   bool
+	}{
+		{"user/Patient.r", authz.Read, "Patient", true},
+		{"user/Patient.r", authz.Search, "Patient", false},
+		{"user/Patient.r", authz.Read, "Observation", false},
+		{"user/*.rs", authz.Search, "Observation", true},
+		{"user/*.rs", authz.Update, "Observation", false},
+		{"user/*.cud", authz.Delete, "Observation", true},
+		{"user/*.dus", authz.Search, "Patient", false},
+		{"user/*.rr", authz.Read, "Patient", false},
+		{"user/*.", authz.Read, "Patient", false},
+		{"user/*.read", authz.Read, "Patient", false},
+		{"user/*.*", authz.Read, "Patient", false},
+		{"user/Observation.rs?category=laboratory", authz.Read, "Observation", false},
+		{"user/patient.r", authz.Read, "Patient", false},
+		{"user/Pat*.r", authz.Read, "Patient", false},
+		{"user/PatientX.r", authz.Read, "Patient", false},
+		{"USER/*.r", authz.Read, "Patient", false},
+		{" user/*.r", authz.Read, "Patient", false},
+		{"user/*.r patient/*.r", authz.Read, "Patient", false},
+		{"system/*.cruds", authz.Read, "Patient", false}, // not for a person
+		{"openid", authz.Read, "Patient", false},
+		{AdminScope, authz.Read, "Patient", false},
+		{"", authz.Read, "Patient", false},
+	} {
+		claims := user("clinician")
+		claims.Scopes = []string{"launch", c.scope}
+		if got := ask(t, d, claims, c.action, c.typ).Allowed(); got != c.want {
+			t.Errorf("%q %s %s: %v, want %v", c.scope, c.action, c.typ, got, c.want)
+		}
+	}
+	researcher := user("researcher")
+	researcher.Scopes = []string{"user/*.cruds"}
+	if got := ask(t, d, researcher, authz.Read, "Patient").Ceiling(); got.Has(field.Identifier) {
+		t.Error("a scope widened what the role allows")
+	}
+}
+
+func TestPatientScopeConfinesClinicianToThePatient(t *testing.T) {
+	t.Parallel()
+	d := newDecider(t, "")
+	c := user("clinician")
+	c.Scopes, c.Patient, c.PatientKey = []string{"patient/*.rs"}, "alice", alice
+	g := ask(t, d, c, authz.Read, "Observation")
+	if g.Mask(authz.Facts{Patients: []field.StorageID{alice}}) != field.AllClasses || g.Mask(authz.Facts{Patients: []field.StorageID{bob}}) != 0 || g.Mask(authz.Facts{}) != 0 {
+		t.Error("a patient scope does not confine to the patient")
+	}
+	g = ask(t, d, c, authz.Read, "Practitioner")
+	if g.Mask(authz.Facts{}) != field.AllClasses || g.Mask(authz.Facts{Patients: []field.StorageID{bob}}) != 0 {
+		t.Error("a patient scope: resources that are no patient data")
+	}
+	if g.Unrestricted() {
+		t.Error("a confined grant calls itself unrestricted")
+	}
+}
+
+func TestAppTokenOfAnAdminCarriesNoAdministration(t *testing.T) {
+	t.Parallel()
+	c := user("admin")
+	c.Scopes = []string{"user/*.cruds", "system/*.cruds"}
+	if ask(t, newDecider(t, ""), c, authz.Admin, authz.Server).Allowed() {
+		t.Error("SMART scopes carry administration")
+	}
+}
+
+func TestUserScopeGrantsNothingToABackendClient(t *testing.T) {
+	t.Parallel()
+	d := newDecider(t, "")
+	c := authz.SubjectClaims{ID: "client:lab", Roles: []string{"role:integration"}, Purpose: "TREAT", Scopes: []string{"user/*.cruds"}}
+	if ask(t, d, c, authz.Read, "Patient").Allowed() {
+		t.Error("user scope works for a client without a user")
+	}
+	c.Scopes = []string{"system/*.cruds"}
+	if !ask(t, d, c, authz.Read, "Patient").Allowed() {
+		t.Error("system scope does not work for a client")
+	}
+}

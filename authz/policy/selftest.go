@@ -1,0 +1,102 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/crypto/field"
+)
+
+// selfTest proves at start-up that what must be denied is denied, by the
+// compiled programs and by Casbin. A library switch that allows everything
+// (trap 5 of access.md) or a rule that breaks a promise of its own file stops
+// the server here.
+func (d *Decider) selfTest() error {
+	for _, c := range d.knownDenials() {
+		if _, err := d.Decide(context.Background(), authz.NewSubject(c.claims), c.request); err == nil {
+			return fmt.Errorf("%w: %s is allowed", ErrSelfTest, c.name)
+		}
+	}
+	for _, class := range field.AllClasses.Classes() {
+		for _, roles := range [][]string{nil, {"role:"}, {""}, {"role:nobody-declared-this"}} {
+			ok, err := d.oracle.allows(roles, authz.Request{Action: authz.Read, Type: "Patient"}, class, "TREAT", input{})
+			if ok || err != nil {
+				return fmt.Errorf("%w: the enforcer does not deny a caller without a declared role", ErrSelfTest)
+			}
+		}
+	}
+	return d.checkNever()
+}
+
+type denial struct {
+	name    string
+	claims  authz.SubjectClaims
+	request authz.Request
+}
+
+func (d *Decider) knownDenials() []denial {
+	read := authz.Request{Action: authz.Read, Type: "Patient"}
+	all := authz.SubjectClaims{ID: "user:self-test", Roles: d.Roles(), Scopes: []string{"user/*.cruds", AdminScope}, Purpose: "TREAT"}
+	with := func(change func(*authz.SubjectClaims)) authz.SubjectClaims {
+		c := all
+		change(&c)
+		return c
+	}
+	return []denial{
+		{"nobody", authz.SubjectClaims{}, read},
+		{"an account without roles", with(func(c *authz.SubjectClaims) { c.Roles = nil }), read},
+		{"an account without scopes", with(func(c *authz.SubjectClaims) { c.Scopes = nil }), read},
+		{"an account without a purpose", with(func(c *authz.SubjectClaims) { c.Purpose = "" }), read},
+		{"an unknown purpose", with(func(c *authz.SubjectClaims) { c.Purpose = "*" }), read},
+		{"an account that is named like a role", with(func(c *authz.SubjectClaims) { c.ID = d.Roles()[0] }), read},
+		{"an empty action", all, authz.Request{Type: "Patient"}},
+		{"the action *", all, authz.Request{Action: "*", Type: "Patient"}},
+		{"an empty type", all, authz.Request{Action: authz.Read}},
+		{"the type *", all, authz.Request{Action: authz.Read, Type: "*"}},
+		{"the type record", all, authz.Request{Action: authz.Read, Type: recordType}},
+		{"administration of a resource type", all, authz.Request{Action: authz.Admin, Type: "Patient"}},
+		{"reading the server as a resource", all, authz.Request{Action: authz.Read, Type: authz.Server}},
+	}
+}
+
+// checkNever compiles every combination that a never line names, with the
+// widest scopes and every purpose, and asks for the ceiling.
+func (d *Decider) checkNever() error {
+	var problems Problems
+	for i := range d.doc.never {
+		if typ, broken := d.breaks(&d.doc.never[i]); broken {
+			r := &d.doc.never[i]
+			problems = append(problems, Problem{r.line, fmt.Sprintf("promises that %s never gets %s of class %s, but rules allow it on %s",
+				r.role, r.action, r.class, typ)})
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%w: %w", ErrSelfTest, problems)
+	}
+	return nil
+}
+
+func (d *Decider) breaks(r *row) (typ string, broken bool) {
+	types := []string{authz.Server}
+	for t := range d.types {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	req := authz.Request{Action: authz.Action(r.action)}
+	for _, typ := range types {
+		if !covers(r.typ, typ) {
+			continue
+		}
+		req.Type = typ
+		for _, purpose := range purposes {
+			s := authz.NewSubject(authz.SubjectClaims{ID: "user:self-test", Roles: []string{r.role}, Purpose: purpose,
+				Scopes: []string{"user/*.cruds", AdminScope}, Patient: "any", Orgs: make([]field.StorageID, 1)})
+			if d.compile(&s, req, featuresOf(&s)).program.ceiling&r.classes != 0 {
+				return typ, true
+			}
+		}
+	}
+	return "", false
+}
