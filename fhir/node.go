@@ -110,6 +110,10 @@ func (n *Node) Clone() Node {
 // NewString returns a string node that encodes s.
 func NewString(s string) Node { return Node{kind: String, raw: quote(nil, s)} }
 
+// NewLiteral returns a string node with the JSON literal raw, quotes included.
+// The literal must be a valid one, such as an edited copy of Raw.
+func NewLiteral(raw []byte) Node { return Node{kind: String, raw: raw} }
+
 // NewBool returns a boolean node.
 func NewBool(b bool) Node {
 	if b {
@@ -126,6 +130,9 @@ func NewArray(items ...Node) Node { return Node{kind: Array, nodes: items} }
 
 // Named returns a copy of v that carries a member name.
 func (n Node) Named(name string) Node { n.name, n.rawName = name, 0; return n }
+
+// KeepName gives n the member name of old, in the form the client sent it.
+func (n *Node) KeepName(old *Node) { n.name, n.rawName = old.name, old.rawName }
 
 // Set replaces the member's value in its place, or appends it.
 func (n *Node) Set(name string, v Node) {

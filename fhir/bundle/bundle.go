@@ -1,0 +1,181 @@
+// Package bundle plans batch and transaction Bundles (R4 http.html#transaction).
+// It is pure: it opens no store and decides nothing about access. Start at New,
+// then Plan.Resolve, then run the entries in Plan.Order.
+//
+// Security notes: every problem names the entry's index and never a value; the
+// number of entries is bounded before any of them is looked at; two entries
+// that write the same resource are refused, because their order would decide
+// silently. Resolve asks its Resolver about conditional references, so the
+// Resolver must answer as a search by the same caller would, or a transaction
+// becomes an oracle.
+//
+// Kept compatible: the processing order, and that the bytes of an entry's
+// resource change only where a reference is rewritten.
+package bundle
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/fieldseal/fieldseal/fhir"
+)
+
+// DefaultMaxEntries bounds a Bundle: five times what the largest patients of
+// Synthea need, and small enough to hold one transaction in memory.
+const DefaultMaxEntries = 5000
+
+// Entry is one entry of a batch or transaction.
+type Entry struct {
+	Index   int    // position in the Bundle
+	FullURL string // "" when absent
+	Method  string // GET, HEAD, POST, PUT, PATCH, DELETE
+	URL     string // request.url as sent, own base removed
+
+	// Type, ID and Query are the parts of the URL for writes. A conditional
+	// update or delete has a Query and no ID until Resolve has matched it.
+	// For a POST, Resolve fills ID.
+	Type, ID, Query string
+
+	IfNoneExist, IfMatch, IfNoneMatch, IfModifiedSince string
+
+	Resource *fhir.Resource // nil for GET, HEAD and DELETE
+	Existing bool           // POST whose IfNoneExist matched: nothing is written
+
+	// Issues are the structural problems of an entry of a batch, where other
+	// entries proceed. In a transaction New returns them instead.
+	Issues fhir.Issues
+}
+
+func (e *Entry) writes() bool { return e.Method != "GET" && e.Method != "HEAD" }
+
+// Options configure New.
+type Options struct {
+	Base       string // own FHIR base without a slash at the end
+	MaxEntries int    // 0 means DefaultMaxEntries
+	Types      Types  // nil: only references, narrative and value[x] are rewritten
+}
+
+// Plan is a checked batch or transaction.
+type Plan struct {
+	transaction bool
+	entries     []*Entry
+	types       Types
+	targets     map[string]string // fullUrl → Type/id, filled by Resolve
+}
+
+// New checks the Bundle and takes it over: the entries' resources are parts
+// of r. It returns fhir.Issues for a Bundle that is malformed, and an error
+// that wraps fhir.ErrTooLarge for one with too many entries.
+func New(r *fhir.Resource, o Options) (*Plan, error) {
+	kind := r.Root().Member("type").Text()
+	if r.Type() != "Bundle" || kind != "transaction" && kind != "batch" {
+		return nil, fhir.Issues{invalid("Bundle.type", "must be batch or transaction")}
+	}
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = DefaultMaxEntries
+	}
+	list := r.Root().Member("entry")
+	p := &Plan{transaction: kind == "transaction", types: o.Types, targets: map[string]string{}}
+	if list == nil {
+		return p, nil
+	}
+	if list.Kind() != fhir.Array {
+		return nil, fhir.Issues{invalid("Bundle.entry", "must be an array")}
+	}
+	if list.Len() > o.MaxEntries {
+		return nil, fmt.Errorf("bundle of %d entries, at most %d: %w", list.Len(), o.MaxEntries, fhir.ErrTooLarge)
+	}
+	var all fhir.Issues
+	for i := range list.Len() {
+		e := readEntry(i, list.At(i), o.Base)
+		p.entries = append(p.entries, e)
+		all = append(all, e.Issues...)
+	}
+	all = append(all, p.duplicateURLs()...)
+	all = append(all, p.DuplicateTargets()...)
+	if p.transaction && all.HasErrors() {
+		return nil, all
+	}
+	return p, nil
+}
+
+// Transaction reports whether all entries succeed or fail together.
+func (p *Plan) Transaction() bool { return p.transaction }
+
+// Entries are all entries in the order of the Bundle, which is also the order
+// of the response.
+func (p *Plan) Entries() []*Entry { return p.entries }
+
+// Order returns the entries in processing order: DELETE, POST, PUT and PATCH,
+// GET and HEAD, each in the order of the Bundle (R4 http.html#trules). A batch
+// has the same order, which the specification leaves open.
+func (p *Plan) Order() []*Entry {
+	out := make([]*Entry, 0, len(p.entries))
+	for rank := range 4 {
+		for _, e := range p.entries {
+			if methodRank(e.Method) == rank {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+func methodRank(m string) int {
+	switch m {
+	case "DELETE":
+		return 0
+	case "POST":
+		return 1
+	case "PUT", "PATCH":
+		return 2
+	}
+	return 3
+}
+
+// duplicateURLs finds entries with the same fullUrl (R4 bundle.html#bdl-7).
+func (p *Plan) duplicateURLs() (all fhir.Issues) {
+	seen := make(map[string]int, len(p.entries))
+	for _, e := range p.entries {
+		if e.FullURL == "" {
+			continue
+		}
+		if first, dup := seen[e.FullURL]; dup {
+			all = append(all, e.add(invalid(e.path("fullUrl"), "the same fullUrl as entry "+strconv.Itoa(first))))
+			continue
+		}
+		seen[e.FullURL] = e.Index
+	}
+	return all
+}
+
+// DuplicateTargets finds writes of one resource by two entries. New calls it;
+// Resolve calls it again when conditional targets are known.
+func (p *Plan) DuplicateTargets() (all fhir.Issues) {
+	seen := make(map[string]int, len(p.entries))
+	for _, e := range p.entries {
+		if !e.writes() || e.ID == "" || e.Existing || len(e.Issues) > 0 {
+			continue
+		}
+		key := e.Type + "/" + e.ID
+		if first, dup := seen[key]; dup {
+			all = append(all, e.add(invalid(e.path("request.url"), "the same resource is written by entry "+strconv.Itoa(first))))
+			continue
+		}
+		seen[key] = e.Index
+	}
+	return all
+}
+
+func (e *Entry) path(member string) string {
+	return "Bundle.entry[" + strconv.Itoa(e.Index) + "]." + member
+}
+
+func (e *Entry) add(i fhir.Issue) fhir.Issue {
+	e.Issues = append(e.Issues, i)
+	return i
+}
+
+func invalid(path, text string) fhir.Issue {
+	return fhir.Issue{Severity: fhir.Error, Code: "invalid", Diagnostics: text, Expression: []string{path}}
+}
