@@ -99,8 +99,13 @@ type Entity struct {
 	// Patients are the owners of the patient compartments in which the
 	// resource lies; each is indexed under that patient's own audit key.
 	Patients []Owner
-	// PatientIDs are the logical ids of Patients, in the same order.
+	// PatientIDs are the logical ids of Patients, in the same order. When read
+	// back, a zero owner with an empty id is a patient whose keys were
+	// destroyed.
 	PatientIDs []string
+	// Erased is set when read back: every patient of the resource was erased,
+	// so that only its Type and Classes are left.
+	Erased bool
 	// Classes are the element classes returned (bits of field.ClassSet).
 	Classes uint16
 	// Key, ContentHash and Expect let recovery resolve a write's intent.
@@ -125,7 +130,9 @@ func NewReceipt(seq uint64) Receipt { return Receipt{seq: seq} }
 // Recorder records events.
 type Recorder interface {
 	// Record returns when the event is on stable storage. After an error the
-	// caller must not disclose or commit anything that the event covers.
+	// caller must not disclose or commit anything that the event covers. When
+	// ctx ends while an intent waits, the recorder itself concludes the intent
+	// as a failure.
 	Record(ctx context.Context, e Event) (Receipt, error)
 	// Queue hands over an event that must not be lost while the process
 	// lives but that no answer waits for: the outcome of a recorded intent.

@@ -1,0 +1,5 @@
+package trail
+
+const childEnv = "FIELDSEAL_TRAIL_CHILD"
+
+func runChild() {}
