@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// errNoKEK means that the tenant row does not list a KEK version (any more).
+var errNoKEK = errors.New("no such KEK version")
+
 // openKEK is an unwrapped KEK with the last time the KMS vouched for it.
 type openKEK struct {
 	aead    cipher.AEAD
@@ -47,6 +50,9 @@ func (c *kekCache) init(o Options, row *tenantRow) {
 func (c *kekCache) setRow(row *tenantRow) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if row.lastKEK < c.row.lastKEK {
+		return // read before another goroutine read or wrote a newer one
+	}
 	c.row = row
 	for v := range c.open {
 		if _, ok := row.kek(v); !ok {
@@ -141,7 +147,7 @@ func (c *kekCache) renew(ctx context.Context, version uint32) (cipher.AEAD, erro
 	c.setRow(row)
 	entry, ok := row.kek(version)
 	if !ok {
-		return nil, fmt.Errorf("KEK version %d: %w: %w", version, ErrUnavailable, ErrNoKey)
+		return nil, fmt.Errorf("KEK version %d: %w: %w", version, ErrUnavailable, errNoKEK)
 	}
 	key, err := c.opts.Wrapper.Unwrap(ctx, entry.wrapped, kekAAD(c.tenant, version))
 	if err != nil {
@@ -158,7 +164,7 @@ func (c *kekCache) renew(ctx context.Context, version uint32) (cipher.AEAD, erro
 
 // refused reports whether a failure is an answer and not an outage: no grace.
 func refused(err error) bool {
-	for _, e := range []error{ErrRevoked, ErrWrongKEK, ErrCorrupt, ErrNotInitialized, ErrNoKey} {
+	for _, e := range []error{ErrRevoked, ErrWrongKEK, ErrCorrupt, ErrNotInitialized, errNoKEK} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -174,7 +180,7 @@ func (c *kekCache) afterFailure(version uint32, cause error) (cipher.AEAD, error
 	defer c.mu.Unlock()
 	c.failed[version] = kekFailure{c.opts.Now(), cause}
 	if refused(cause) {
-		if !errors.Is(cause, ErrNoKey) {
+		if !errors.Is(cause, errNoKEK) {
 			clear(c.open)
 		}
 		return nil, cause
@@ -187,11 +193,16 @@ func (c *kekCache) afterFailure(version uint32, cause error) (cipher.AEAD, error
 
 // current returns the KEK version that wraps what is new, and its KEK.
 func (c *kekCache) current(ctx context.Context) (uint32, cipher.AEAD, error) {
-	c.mu.RLock()
-	version := c.row.current
-	c.mu.RUnlock()
-	aead, err := c.get(ctx, version)
-	return version, aead, err
+	for tried := uint32(0); ; {
+		c.mu.RLock()
+		version := c.row.current
+		c.mu.RUnlock()
+		aead, err := c.get(ctx, version)
+		if !errors.Is(err, errNoKEK) || version == tried {
+			return version, aead, err
+		}
+		tried = version // another process rotated: the row was read anew
+	}
 }
 
 // kmsError makes every failure of the KMS an ErrUnavailable as well.

@@ -42,7 +42,7 @@ func (r *Ring) Owner(ctx context.Context, o repository.Owner) (*OwnerKeys, error
 func (r *Ring) EnsureOwner(ctx context.Context, o repository.Owner) (*OwnerKeys, error) {
 	for {
 		k, err := r.Owner(ctx, o)
-		if !errors.Is(err, ErrNoKey) || errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, ErrNoKey) {
 			return k, err
 		}
 		w := &ownerRow{state: stateLive, generation: 1, dek: 1}
@@ -68,19 +68,26 @@ func (r *Ring) readOwner(ctx context.Context, o repository.Owner) (*ownerRow, ui
 	return w, row.Revision, nil
 }
 
+// loadOwner reads and opens an owner's row. When a rotation ended between
+// reading the row and opening it, the row is read again.
 func (r *Ring) loadOwner(ctx context.Context, o repository.Owner) (*OwnerKeys, error) {
-	w, _, err := r.readOwner(ctx, o)
-	if err != nil {
-		return nil, err
+	for tried := uint32(0); ; {
+		w, _, err := r.readOwner(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if w.state != stateLive {
+			return nil, fmt.Errorf("owner %x: %w", o[:4], ErrErased)
+		}
+		s, err := r.openOwner(ctx, o, w)
+		if err == nil {
+			return newOwnerKeys(o, w, s), nil
+		}
+		if !errors.Is(err, errNoKEK) || w.kek == tried {
+			return nil, err
+		}
+		tried = w.kek
 	}
-	if w.state != stateLive {
-		return nil, fmt.Errorf("owner %x: %w", o[:4], ErrErased)
-	}
-	s, err := r.openOwner(ctx, o, w)
-	if err != nil {
-		return nil, err
-	}
-	return newOwnerKeys(o, w, s), nil
 }
 
 func (r *Ring) openOwner(ctx context.Context, o repository.Owner, w *ownerRow) (*ownerSecrets, error) {
