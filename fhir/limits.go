@@ -30,6 +30,14 @@ const (
 	MaxNumberExponent = 308
 )
 
+// An input may hold one value per bytesPerValue bytes of Limits.MaxBytes, and
+// at least minValues: resources need about 24 bytes a value, and an array of
+// single digits would otherwise cost 36 times its size in memory.
+const (
+	bytesPerValue = 16
+	minValues     = 1 << 16
+)
+
 // ErrTooLarge is returned for inputs over Limits.MaxBytes.
 var ErrTooLarge = errors.New("fhir: input exceeds the size limit")
 

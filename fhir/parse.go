@@ -33,6 +33,7 @@ func ParseValue(b []byte, lim Limits) (Node, error) {
 	p := parsers.Get().(*parser)
 	defer p.release()
 	p.b, p.depth = b, lim.MaxDepth
+	p.values = max(lim.MaxBytes/bytesPerValue, minValues)
 	p.badUTF8 = firstInvalid(b)
 	p.slab = make([]Node, 0, min(len(b)/slabBytesPerNode+4, slabNodes))
 	var n Node
@@ -63,6 +64,7 @@ type parser struct {
 	b       []byte
 	i       int
 	depth   int // levels still allowed
+	values  int // values still allowed
 	badUTF8 int // offset of the first invalid byte, len(b) when there is none
 	stack   []Node
 	used    int // longest that the stack has been
@@ -136,6 +138,9 @@ func (p *parser) peek() byte {
 
 // value parses at the first byte of a value into n, whose name stays.
 func (p *parser) value(n *Node) bool {
+	if p.values--; p.values < 0 {
+		return p.fail(p.i, "too many values")
+	}
 	switch c := p.peek(); {
 	case c == '"':
 		return p.stringValue(n)

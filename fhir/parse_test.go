@@ -204,6 +204,21 @@ func TestTenThousandLevelsCostLittleMemory(t *testing.T) {
 	}
 }
 
+// Not parallel: it reads the allocation counters of the process.
+func TestArrayOfDigitsDoesNotMultiplyMemory(t *testing.T) {
+	b := []byte("[" + strings.Repeat("0,", 4<<20-2) + "0]")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := fhir.ParseValue(b, fhir.DefaultLimits)
+	runtime.ReadMemStats(&after)
+	if err == nil {
+		t.Error("accepted")
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+		t.Errorf("%d bytes allocated", used)
+	}
+}
+
 func TestHostileObjectWithManyNamesIsLinear(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

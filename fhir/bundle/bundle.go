@@ -108,12 +108,13 @@ func (p *Plan) Entries() []*Entry { return p.entries }
 
 // Order returns the entries in processing order: DELETE, POST, PUT and PATCH,
 // GET and HEAD, each in the order of the Bundle (R4 http.html#trules). A batch
-// has the same order, which the specification leaves open.
+// has the same order, which the specification leaves open. Entries of a batch
+// that have Issues are left out.
 func (p *Plan) Order() []*Entry {
 	out := make([]*Entry, 0, len(p.entries))
 	for rank := range 4 {
 		for _, e := range p.entries {
-			if methodRank(e.Method) == rank {
+			if methodRank(e.Method) == rank && len(e.Issues) == 0 {
 				out = append(out, e)
 			}
 		}
@@ -129,8 +130,10 @@ func methodRank(m string) int {
 		return 1
 	case "PUT", "PATCH":
 		return 2
+	case "GET", "HEAD":
+		return 3
 	}
-	return 3
+	return -1
 }
 
 // duplicateURLs finds entries with the same fullUrl (R4 bundle.html#bdl-7).

@@ -26,27 +26,29 @@ func readEntry(index int, n *fhir.Node, base string) *Entry {
 	if e.IfNoneExist != "" && e.Method != "POST" {
 		e.fault("request.ifNoneExist", "only for POST")
 	}
+	if methodRank(e.Method) < 0 {
+		e.fault("request.method", "not a method of R4")
+		return e
+	}
 	e.readResource(n.Member("resource"))
-	e.readURL(base)
+	if e.readURL(base) {
+		e.checkIdentity()
+	}
 	return e
 }
 
 func (e *Entry) fault(member, text string) { e.add(invalid(e.path(member), text)) }
 
 func (e *Entry) readResource(n *fhir.Node) {
-	wanted := false
-	switch e.Method {
-	case "POST", "PUT", "PATCH":
-		wanted = true
-	case "DELETE", "GET", "HEAD":
-	default:
-		e.fault("request.method", "not a method of R4")
+	wanted := e.Method == "POST" || e.Method == "PUT" || e.Method == "PATCH"
+	switch {
+	case wanted && n == nil:
+		e.fault("resource", "missing")
 		return
-	}
-	if n == nil || !wanted {
-		if wanted != (n != nil) {
-			e.fault("resource", map[bool]string{true: "missing", false: "not allowed for this method"}[wanted])
-		}
+	case !wanted && n != nil:
+		e.fault("resource", "not allowed for this method")
+		return
+	case !wanted:
 		return
 	}
 	r, err := fhir.NewResource(n.Named(""))
@@ -57,37 +59,36 @@ func (e *Entry) readResource(n *fhir.Node) {
 	e.Resource = r
 }
 
-// readURL splits the URL of a write. Reads keep theirs for the search parser.
-func (e *Entry) readURL(base string) {
+// readURL splits the URL of a write and reports whether it is sound. Reads
+// keep theirs for the search parser.
+func (e *Entry) readURL(base string) bool {
 	if rest, ok := strings.CutPrefix(e.URL, base+"/"); ok && base != "" {
 		e.URL = rest
 	}
-	switch {
-	case e.URL == "":
-		e.fault("request.url", "missing")
-		return
-	case strings.Contains(e.URL, "://") && !strings.Contains(strings.SplitN(e.URL, "://", 2)[0], "?"):
-		e.fault("request.url", "not on this server")
-		return
-	case !e.writes():
-		return
-	}
 	path, query, conditional := strings.Cut(e.URL, "?")
 	typ, id, hasID := strings.Cut(path, "/")
-	if !validType(typ) {
-		e.fault("request.url", "must start with a resource type")
-		return
-	}
-	e.Type, e.ID, e.Query = typ, id, query
+	fault := ""
 	switch {
-	case hasID && (conditional || !fhir.ValidID(id)):
-		e.fault("request.url", "not Type/id")
+	case e.URL == "":
+		fault = "missing"
+	case strings.Contains(path, "://"):
+		fault = "not on this server"
+	case !e.writes():
+		return true
+	case !validType(typ):
+		fault = "must start with a resource type"
 	case e.Method == "POST" && (hasID || conditional):
-		e.fault("request.url", "must be a resource type")
+		fault = "must be a resource type"
+	case hasID && (conditional || !fhir.ValidID(id)):
+		fault = "not Type/id"
 	case e.Method != "POST" && !hasID && query == "":
-		e.fault("request.url", "needs an id or criteria")
+		fault = "needs an id or criteria"
+	default:
+		e.Type, e.ID, e.Query = typ, id, query
+		return true
 	}
-	e.checkIdentity()
+	e.fault("request.url", fault)
+	return false
 }
 
 // checkIdentity compares the resource with the URL (R4 http.html#update).

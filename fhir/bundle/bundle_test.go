@@ -1,0 +1,335 @@
+package bundle_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/bundle"
+	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/fhirtest"
+)
+
+// server is a Resolver over a table of criteria.
+type server struct {
+	next  int
+	asked map[string]int
+	ids   map[string][]string
+}
+
+func newServer(ids map[string][]string) *server {
+	return &server{ids: ids, asked: map[string]int{}}
+}
+
+func (s *server) AssignID(*bundle.Entry) (string, error) {
+	s.next++
+	return fmt.Sprintf("new%d", s.next), nil
+}
+
+func (s *server) Match(typ, query string) ([]string, error) {
+	s.asked[typ+"?"+query]++
+	return s.ids[typ+"?"+query], nil
+}
+
+const base = "http://me.example/fhir"
+
+func plan(t *testing.T, kind string, entries ...string) (*bundle.Plan, error) {
+	t.Helper()
+	r, err := fhir.Parse([]byte(`{"resourceType":"Bundle","type":"`+kind+`","entry":[`+strings.Join(entries, ",")+`]}`), fhir.DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle.New(r, bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default())})
+}
+
+func entry(fullURL, method, url, resource string) string {
+	s := `{`
+	if fullURL != "" {
+		s += `"fullUrl":"` + fullURL + `",`
+	}
+	if resource != "" {
+		s += `"resource":` + resource + `,`
+	}
+	return s + `"request":{"method":"` + method + `","url":"` + url + `"}}`
+}
+
+const (
+	uuid1 = "urn:uuid:11111111-1111-1111-1111-111111111111"
+	uuid2 = "urn:uuid:22222222-2222-2222-2222-222222222222"
+)
+
+// R4 http.html#trules
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, in, want string }{
+		{"reference", `{"subject":{"reference":"` + uuid1 + `"}}`, `{"subject":{"reference":"Patient/new1"}}`},
+		{"with fragment", `{"subject":{"reference":"` + uuid1 + `#a"}}`, `{"subject":{"reference":"Patient/new1#a"}}`},
+		{"escaped", `{"subject":{"reference":"\u0075rn:uuid:11111111-1111-1111-1111-111111111111"}}`, `{"subject":{"reference":"Patient/new1"}}`},
+		{"escaped name", `{"subject":{"\u0072eference":"` + uuid1 + `"}}`, `{"subject":{"\u0072eference":"Patient/new1"}}`},
+		{"contained", `{"contained":[{"resourceType":"Encounter","subject":{"reference":"` + uuid1 + `"}}]}`, `{"contained":[{"resourceType":"Encounter","subject":{"reference":"Patient/new1"}}]}`},
+		{"extensions", `{"extension":[{"url":"u","valueReference":{"reference":"` + uuid1 + `"}},{"url":"v","valueUri":"` + uuid1 + `"}]}`,
+			`{"extension":[{"url":"u","valueReference":{"reference":"Patient/new1"}},{"url":"v","valueUri":"Patient/new1"}]}`},
+		{"extension of a primitive", `{"_status":{"extension":[{"url":"u","valueReference":{"reference":"` + uuid1 + `"}}]}}`, `{"_status":{"extension":[{"url":"u","valueReference":{"reference":"Patient/new1"}}]}}`},
+		{"uri element", `{"implicitRules":"` + uuid1 + `"}`, `{"implicitRules":"Patient/new1"}`},
+		{"canonical", `{"meta":{"profile":["` + uuid1 + `"]}}`, `{"meta":{"profile":["Patient/new1"]}}`},
+		{"string that looks like one stays", `{"identifier":[{"system":"urn:ietf:rfc:3986","value":"` + uuid1 + `"}]}`, `{"identifier":[{"system":"urn:ietf:rfc:3986","value":"` + uuid1 + `"}]}`},
+		{"narrative", `{"text":{"div":"<div><a href=\"` + uuid1 + `\">\u003c</a><img src='` + uuid1 + `'/>` + uuid1 + ` 1.00</div>"}}`,
+			`{"text":{"div":"<div><a href=\"Patient/new1\">\u003c</a><img src='Patient/new1'/>` + uuid1 + ` 1.00</div>"}}`},
+		{"version stays", `{"subject":{"reference":"Patient/9/_history/2"}}`, `{"subject":{"reference":"Patient/9/_history/2"}}`},
+		{"other urn stays", `{"subject":{"reference":"` + uuid2 + `"}}`, `{"subject":{"reference":"` + uuid2 + `"}}`},
+		{"own base", `{"subject":{"reference":"` + base + `/Patient/tmp"}}`, `{"subject":{"reference":"Patient/new2"}}`},
+		{"relative to the base of the fullUrl", `{"subject":{"reference":"Patient/tmp"}}`, `{"subject":{"reference":"Patient/new2"}}`},
+		{"relative with version stays", `{"subject":{"reference":"Patient/tmp/_history/1"}}`, `{"subject":{"reference":"Patient/tmp/_history/1"}}`},
+		{"conditional", `{"performer":[{"reference":"Practitioner?identifier=s|v"}]}`, `{"performer":[{"reference":"Practitioner/77"}]}`},
+		{"decimals and order stay", `{"valueQuantity":{"value":1.00},"status":"x"}`, `{"valueQuantity":{"value":1.00},"status":"x"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := plan(t, "transaction",
+				entry(uuid1, "POST", "Patient", `{"resourceType":"Patient"}`),
+				entry(base+"/Patient/tmp", "POST", "Patient", `{"resourceType":"Patient"}`),
+				entry(base+"/Observation/tmp", "POST", "Observation", `{"resourceType":"Observation",`+c.in[1:]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Resolve(newServer(map[string][]string{"Practitioner?identifier=s|v": {"77"}})); err != nil {
+				t.Fatal(err)
+			}
+			got := string(p.Entries()[2].Resource.AppendJSON(nil))
+			if want := `{"resourceType":"Observation",` + c.want[1:]; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	patient := `{"resourceType":"Patient","id":"1"}`
+	for _, c := range []struct {
+		name, path string
+		entries    []string
+	}{
+		{"no request", "Bundle.entry[0].request", []string{`{}`}},
+		{"unknown method", "Bundle.entry[0].request.method", []string{entry("", "TRACE", "Patient", patient)}},
+		{"lower case method", "Bundle.entry[0].request.method", []string{entry("", "post", "Patient", patient)}},
+		{"no url", "Bundle.entry[0].request.url", []string{entry("", "POST", "", patient)}},
+		{"POST to an id", "Bundle.entry[0].request.url", []string{entry("", "POST", "Patient/1", patient)}},
+		{"POST of an operation", "Bundle.entry[0].request.url", []string{entry("", "POST", "Patient/$everything", patient)}},
+		{"PUT without id", "Bundle.entry[0].request.url", []string{entry("", "PUT", "Patient", patient)}},
+		{"id that traverses", "Bundle.entry[0].request.url", []string{entry("", "PUT", "Patient/../admin", patient)}},
+		{"version in the URL", "Bundle.entry[0].request.url", []string{entry("", "DELETE", "Patient/1/_history/2", "")}},
+		{"other server", "Bundle.entry[0].request.url", []string{entry("", "PUT", "http://evil.example/Patient/1", patient)}},
+		{"no resource", "Bundle.entry[0].resource", []string{entry("", "POST", "Patient", "")}},
+		{"DELETE with resource", "Bundle.entry[0].resource", []string{entry("", "DELETE", "Patient/1", patient)}},
+		{"resource without type", "Bundle.entry[0].resource", []string{entry("", "POST", "Patient", `{}`)}},
+		{"another type", "Bundle.entry[0].resource", []string{entry("", "POST", "Observation", patient)}},
+		{"another id", "Bundle.entry[0].resource.id", []string{entry("", "PUT", "Patient/2", patient)}},
+		{"same fullUrl", "Bundle.entry[1].fullUrl", []string{entry(uuid1, "POST", "Patient", patient), entry(uuid1, "POST", "Patient", patient)}},
+		{"fullUrl with version", "Bundle.entry[0].fullUrl", []string{entry(base+"/Patient/1/_history/1", "PUT", "Patient/1", patient)}},
+		{"same target", "Bundle.entry[1].request.url", []string{entry("", "PUT", "Patient/1", patient), entry("", "DELETE", base+"/Patient/1", "")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := plan(t, "transaction", c.entries...)
+			var is fhir.Issues
+			if !errors.As(err, &is) || len(is) != 1 || is[0].Expression[0] != c.path {
+				t.Fatalf("err = %v", err)
+			}
+			p, err := plan(t, "batch", c.entries...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last := p.Entries()[len(c.entries)-1]; len(last.Issues) != 1 {
+				t.Errorf("in a batch: %v", last.Issues)
+			}
+		})
+	}
+	if _, err := plan(t, "searchset"); err == nil {
+		t.Error("searchset accepted")
+	}
+}
+
+func TestTooManyEntriesAreRefused(t *testing.T) {
+	t.Parallel()
+	list := make([]string, bundle.DefaultMaxEntries+1)
+	for i := range list {
+		list[i] = `{}`
+	}
+	if _, err := plan(t, "batch", list...); !errors.Is(err, fhir.ErrTooLarge) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	p, err := plan(t, "transaction",
+		entry("", "GET", "Patient?name=x", ""), entry("", "PUT", "Patient/1", `{"resourceType":"Patient","id":"1"}`),
+		entry("", "POST", "Patient", `{"resourceType":"Patient"}`), entry("", "PATCH", "Patient/2", `{"resourceType":"Parameters"}`),
+		entry("", "DELETE", "Patient/3", ""), entry("", "HEAD", "Patient/4", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range p.Order() {
+		got = append(got, e.Method)
+	}
+	if s := strings.Join(got, " "); s != "DELETE POST PUT PATCH GET HEAD" {
+		t.Error(s)
+	}
+}
+
+func TestConditionalWrites(t *testing.T) {
+	t.Parallel()
+	noneExist := strings.Replace(entry(uuid1, "POST", "Patient", `{"resourceType":"Patient"}`), `"url"`, `"ifNoneExist":"identifier=a","url"`, 1)
+	use := entry("", "POST", "Observation", `{"resourceType":"Observation","subject":{"reference":"`+uuid1+`"}}`)
+	for _, c := range []struct {
+		name    string
+		entries []string
+		ids     map[string][]string
+		want    string // Type/id and existing of the first entry, or the code of the issue
+	}{
+		{"create matches none", []string{noneExist, use}, nil, "Patient/new1 false"},
+		{"create matches one", []string{noneExist, use}, map[string][]string{"Patient?identifier=a": {"7"}}, "Patient/7 true"},
+		{"create matches two", []string{noneExist, use}, map[string][]string{"Patient?identifier=a": {"7", "8"}}, "multiple-matches"},
+		{"update matches none", []string{entry("", "PUT", "Patient?identifier=a", `{"resourceType":"Patient"}`)}, nil, "Patient/new1 false"},
+		{"update keeps the client's id", []string{entry("", "PUT", "Patient?identifier=a", `{"resourceType":"Patient","id":"c"}`)}, nil, "Patient/c false"},
+		{"update matches one", []string{entry("", "PUT", "Patient?identifier=a", `{"resourceType":"Patient"}`)}, map[string][]string{"Patient?identifier=a": {"7"}}, "Patient/7 false"},
+		{"update matches another id", []string{entry("", "PUT", "Patient?identifier=a", `{"resourceType":"Patient","id":"c"}`)}, map[string][]string{"Patient?identifier=a": {"7"}}, "invalid"},
+		{"delete matches none", []string{entry("", "DELETE", "Patient?identifier=a", "")}, nil, "Patient/ false"},
+		{"delete matches two", []string{entry("", "DELETE", "Patient?identifier=a", "")}, map[string][]string{"Patient?identifier=a": {"7", "8"}}, "multiple-matches"},
+		{"patch matches none", []string{entry("", "PATCH", "Patient?identifier=a", `{"resourceType":"Parameters"}`)}, nil, "not-found"},
+		{"two writes meet", []string{entry("", "PUT", "Patient?identifier=a", `{"resourceType":"Patient"}`), entry("", "DELETE", "Patient/7", "")}, map[string][]string{"Patient?identifier=a": {"7"}}, "invalid"},
+		{"reference matches none", []string{entry("", "POST", "Observation", `{"resourceType":"Observation","performer":[{},{"reference":"Practitioner?identifier=b"}]}`)}, nil, "not-found"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := plan(t, "transaction", c.entries...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = p.Resolve(newServer(c.ids))
+			var is fhir.Issues
+			if errors.As(err, &is) {
+				if is[0].Code != c.want || strings.Contains(is.Error(), "identifier=") {
+					t.Errorf("issues %v, want %s", is, c.want)
+				}
+				return
+			}
+			e := p.Entries()[0]
+			if got := fmt.Sprintf("%s/%s %t", e.Type, e.ID, e.Existing); err != nil || got != c.want {
+				t.Errorf("%s (%v), want %s", got, err, c.want)
+			}
+			if len(c.entries) > 1 && !strings.Contains(string(p.Entries()[1].Resource.AppendJSON(nil)), `"Patient/`+e.ID+`"`) {
+				t.Error("the reference was not rewritten")
+			}
+		})
+	}
+}
+
+func TestBatchEntriesAreIndependent(t *testing.T) {
+	t.Parallel()
+	p, err := plan(t, "batch", entry(uuid1, "POST", "Patient", `{"resourceType":"Patient"}`),
+		entry("", "POST", "Observation", `{"resourceType":"Observation","subject":{"reference":"`+uuid1+`"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Resolve(newServer(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if s := string(p.Entries()[1].Resource.AppendJSON(nil)); !strings.Contains(s, uuid1) {
+		t.Error("rewritten in a batch")
+	}
+}
+
+// everyone answers every conditional reference of Synthea.
+type everyone struct{ *server }
+
+func (e everyone) Match(typ, query string) ([]string, error) {
+	e.asked[typ+"?"+query]++
+	return []string{"found"}, nil
+}
+
+func TestSyntheaBundlesChangeOnlyInReferences(t *testing.T) {
+	t.Parallel()
+	for name, b := range fhirtest.Synthea(t) {
+		r, err := fhir.Parse(b, fhir.DefaultLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := r.Clone()
+		p, err := bundle.New(r, bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default())})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		s := everyone{newServer(nil)}
+		if err := p.Resolve(s); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for key, n := range s.asked {
+			if n > 1 {
+				t.Errorf("%s asked %d times", key, n)
+			}
+		}
+		targets := map[string]string{}
+		for _, e := range p.Entries() {
+			targets[e.FullURL] = e.Type + "/" + e.ID
+		}
+		for i, e := range p.Entries() {
+			// The expectation is made by text replacement, without the walk.
+			want := string(before.Root().Member("entry").At(i).Member("resource").AppendJSON(nil))
+			for from, to := range targets {
+				want = strings.ReplaceAll(want, `"reference":"`+from+`"`, `"reference":"`+to+`"`)
+			}
+			for key := range s.asked {
+				typ, _, _ := strings.Cut(key, "?")
+				want = strings.ReplaceAll(want, `"reference":"`+key+`"`, `"reference":"`+typ+`/found"`)
+			}
+			if got := string(e.Resource.AppendJSON(nil)); got != want {
+				t.Fatalf("%s, entry %d: other bytes changed", name, i)
+			}
+		}
+	}
+}
+
+func TestFiveThousandEntriesTakeBoundedTime(t *testing.T) {
+	t.Parallel()
+	list := make([]string, bundle.DefaultMaxEntries)
+	for i := range list {
+		list[i] = entry(fmt.Sprintf("urn:uuid:%08d-1111-1111-1111-111111111111", i), "POST", "Observation",
+			fmt.Sprintf(`{"resourceType":"Observation","subject":{"reference":"urn:uuid:%08d-1111-1111-1111-111111111111"}}`, i/2))
+	}
+	start := time.Now()
+	p, err := plan(t, "transaction", list...)
+	if err == nil {
+		err = p.Resolve(newServer(nil))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+func BenchmarkResolveSynthea(b *testing.B) {
+	types := bundle.DefinedTypes(definition.Default())
+	for name, data := range fhirtest.Synthea(b) {
+		b.Run(name[:8], func(b *testing.B) {
+			r, err := fhir.Parse(data, fhir.DefaultLimits)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				p, err := bundle.New(r.Clone(), bundle.Options{Base: base, Types: types})
+				if err == nil {
+					err = p.Resolve(everyone{newServer(nil)})
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
