@@ -10,6 +10,7 @@ package authz
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"time"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -51,7 +52,10 @@ type Subject struct {
 	authTime time.Time
 	purpose  string
 	address  string
+	hash     uint64
 }
+
+var subjectSeed = maphash.MakeSeed()
 
 // SubjectClaims is what a verified token says.
 type SubjectClaims struct {
@@ -69,9 +73,16 @@ type SubjectClaims struct {
 	Address    string
 }
 
-// NewSubject is for authz/token only.
+// NewSubject is for authz/token only. The slices must not change any more.
 func NewSubject(c SubjectClaims) Subject {
-	return Subject{id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
+	hash := maphash.String(subjectSeed, c.Purpose)
+	for _, r := range c.Roles {
+		hash = hash*31 + maphash.String(subjectSeed, r)
+	}
+	for _, s := range c.Scopes {
+		hash = hash*31 + maphash.String(subjectSeed, s)
+	}
+	return Subject{hash: hash, id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
 		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, address: c.Address}
 }
 
@@ -107,6 +118,10 @@ func (s Subject) Purpose() string { return s.purpose }
 
 // Address is the network address of the peer.
 func (s Subject) Address() string { return s.address }
+
+// Fingerprint is a hash of roles, scopes and purpose for tables of decisions:
+// equal ones hash alike within a process, different ones may.
+func (s Subject) Fingerprint() uint64 { return s.hash }
 
 // Request is what is to be decided.
 type Request struct {

@@ -36,17 +36,9 @@ func (e *entry) is(s *authz.Subject, r authz.Request, feat feature) bool {
 		slices.Equal(e.roles, s.Roles()) && slices.Equal(e.scopes, s.Scopes())
 }
 
-// slot hashes the short parts; equality is decided by entry.is alone.
+// slot only spreads; equality is decided by entry.is alone.
 func (c *cache) slot(s *authz.Subject, r authz.Request, feat feature) *atomic.Pointer[entry] {
-	h := maphash.String(c.seed, r.Type)
-	h = h*31 + maphash.String(c.seed, string(r.Action)) + uint64(feat)
-	h = h*31 + maphash.String(c.seed, s.Purpose())
-	for _, role := range s.Roles() {
-		h = h*31 + maphash.String(c.seed, role)
-	}
-	for _, scope := range s.Scopes() {
-		h = h*31 + maphash.String(c.seed, scope)
-	}
+	h := s.Fingerprint() + maphash.String(c.seed, r.Type) + uint64(letterOf(r.Action))<<20 + uint64(feat)<<32
 	h ^= h >> 29
 	return &c.slots[h%cacheSlots]
 }

@@ -1,0 +1,38 @@
+package token
+
+import "fmt"
+
+// DemoClient is the built-in client of demo tokens. It exists only where
+// Options.AllowDemo is set and is exempt from the lifetime rule.
+const DemoClient = "demo"
+
+// DemoRoles are the roles of interface.md in the order in which they are
+// shown.
+func DemoRoles() []string {
+	return []string{"clinician", "nurse", "researcher", "patient", "integration", "privacy-officer", "admin"}
+}
+
+// DemoClaims are the claims of a demo role's user. The clinician is the
+// Practitioner and the patient the Patient with the given logical ids.
+func DemoClaims(role, practitioner, patient string) (Claims, error) {
+	c := Claims{Account: "user:demo-" + role, Client: DemoClient, Roles: []string{"role:" + role}, AMR: []string{"demo"}}
+	switch role {
+	case "clinician":
+		c.Scopes, c.Purpose, c.Who = []string{"user/*.cruds"}, "TREAT", "Practitioner/"+practitioner
+	case "nurse":
+		c.Scopes, c.Purpose = []string{"user/*.rs"}, "TREAT"
+	case "researcher":
+		c.Scopes, c.Purpose = []string{"user/*.rs"}, "HRESCH"
+	case "patient":
+		c.Scopes, c.Purpose, c.Who, c.Patient = []string{"patient/*.rs"}, "PATRQT", "Patient/"+patient, patient
+	case "integration":
+		c.Account, c.Scopes, c.Purpose = "client:demo-integration", []string{"system/*.cruds"}, "TREAT"
+	case "privacy-officer":
+		c.Scopes, c.Purpose = []string{"user/AuditEvent.rs"}, "HOPERAT"
+	case "admin":
+		c.Scopes, c.Purpose = []string{"fieldseal/admin"}, "HSYSADMIN"
+	default:
+		return Claims{}, fmt.Errorf("%w: %q is no demo role", ErrClaims, role)
+	}
+	return c, nil
+}

@@ -1,0 +1,115 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// Revoke ends a token. It is durable and in force on this node when it
+// returns. An unknown or already revoked token is no error (RFC 7009 §2.2).
+func (i *Issuer) Revoke(ctx context.Context, bearer string) error {
+	hash := sha256.Sum256([]byte(bearer))
+	row, err := i.table.Get(ctx, rowKey(hash))
+	if err == nil {
+		err = i.revokeRow(ctx, row)
+	}
+	i.cache.forget(func(h [sha256.Size]byte, _ entry) bool { return h == hash })
+	if err != nil && !errors.Is(err, repository.ErrNotFound) {
+		return fmt.Errorf("revoking a token: %w", err)
+	}
+	return nil
+}
+
+// RevokeAccount ends every token of an account and returns how many were in
+// force.
+func (i *Issuer) RevokeAccount(ctx context.Context, account string) (int, error) {
+	who := i.pseudonym(account)
+	rows, err := i.rows(ctx, func(h header) bool { return h.Account == who && h.Revoked == 0 })
+	n := 0
+	for _, r := range rows {
+		if err != nil {
+			break
+		}
+		if err = i.revokeRow(ctx, r); errors.Is(err, repository.ErrNotFound) {
+			err = nil // swept meanwhile
+		}
+		if err == nil {
+			n++
+		}
+	}
+	i.cache.forget(func(_ [sha256.Size]byte, e entry) bool { return e.account == who })
+	if err != nil {
+		return n, fmt.Errorf("revoking tokens of an account: %w", err)
+	}
+	return n, nil
+}
+
+// rows collects the rows whose header matches before any of them is changed.
+func (i *Issuer) rows(ctx context.Context, match func(header) bool) ([]repository.Row, error) {
+	var found []repository.Row
+	for r, err := range i.table.Scan(ctx, []byte(rowPrefix)) {
+		if err != nil {
+			return nil, err
+		}
+		var h header
+		if json.Unmarshal(r.Value, &h) == nil && h.Format == 1 && match(h) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// revokeRow marks a row, also when another node changes it at the same time.
+func (i *Issuer) revokeRow(ctx context.Context, r repository.Row) error {
+	for {
+		var v row
+		if err := json.Unmarshal(r.Value, &v); err != nil {
+			return fmt.Errorf("stored token: %w", repository.ErrCorrupt)
+		}
+		if v.Revoked != 0 {
+			return nil
+		}
+		v.Revoked = i.now().Unix()
+		value, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("encoding a token row: %w", err)
+		}
+		if _, err = i.table.PutIf(ctx, r.Key, value, r.Revision); !errors.Is(err, repository.ErrConflict) {
+			return err
+		}
+		if r, err = i.table.Get(ctx, r.Key); err != nil {
+			return err
+		}
+	}
+}
+
+// sweepAfter keeps an expired row for a while, so that its use is recorded as
+// expired and not as unknown.
+const sweepAfter = time.Hour
+
+// Sweep deletes rows whose tokens expired more than an hour ago and returns
+// how many. Call it every few minutes; it may run on several nodes at once.
+func (i *Issuer) Sweep(ctx context.Context) (int, error) {
+	limit := i.now().Add(-sweepAfter).Unix()
+	rows, err := i.rows(ctx, func(h header) bool { return h.Expires != 0 && h.Expires <= limit })
+	if err != nil {
+		return 0, fmt.Errorf("sweeping tokens: %w", err)
+	}
+	n := 0
+	for _, r := range rows {
+		err := i.table.DeleteIf(ctx, r.Key, r.Revision)
+		switch {
+		case err == nil:
+			n++
+		case !errors.Is(err, repository.ErrNotFound) && !errors.Is(err, repository.ErrConflict):
+			return n, fmt.Errorf("sweeping tokens: %w", err)
+		}
+	}
+	return n, nil
+}
