@@ -1,0 +1,128 @@
+package field
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+)
+
+// Suite names how slots are sealed; it stands in every group header.
+type Suite uint8
+
+const (
+	// SuiteCounter is AES-256-GCM under a key of its own per record and
+	// class, with the slot number as nonce: no pair of key and nonce can
+	// repeat (SP 800-38D §8.2.1).
+	SuiteCounter Suite = 1
+	// SuiteRandom is AES-256-GCM with a random 96-bit nonce per slot, the form
+	// that GODEBUG=fips140=only accepts (SP 800-38D §8.2.2).
+	SuiteRandom Suite = 2
+)
+
+// formatVersion is the first byte of every sealed record.
+const formatVersion = 1
+
+// maxPositions bounds the places of one document; a resource of 8 MiB stays
+// below it.
+const maxPositions = 1 << 24
+
+// Keys are an owner's class keys; *keyring.OwnerKeys is the implementation.
+type Keys interface {
+	Version() uint32
+	ClassKey(version uint32, class uint8) (*keyring.ClassKey, error)
+}
+
+// Options of a Cipher.
+type Options struct {
+	Table  *Table
+	Suite  Suite // of what is sealed; every known suite is opened
+	Tenant [16]byte
+}
+
+// Validate reports every problem at once.
+func (o Options) Validate() error {
+	var errs []error
+	if o.Table == nil {
+		errs = append(errs, errors.New("field cipher needs a class table"))
+	}
+	if o.Suite != SuiteCounter && o.Suite != SuiteRandom {
+		errs = append(errs, fmt.Errorf("unknown suite %d", o.Suite))
+	}
+	return errors.Join(errs...)
+}
+
+// Cipher seals resources into records and opens the classes that a caller may
+// see. Safe for concurrent use.
+type Cipher struct {
+	table  *Table
+	suite  Suite
+	tenant [16]byte
+	random io.Reader
+	work   sync.Pool // *work
+	watch  func(op operation, class Class)
+}
+
+type operation uint8
+
+const (
+	opDerive operation = iota
+	opSeal
+	opOpen
+)
+
+// NewCipher returns a cipher for one tenant.
+func NewCipher(o Options) (*Cipher, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Cipher{table: o.Table, suite: o.Suite, tenant: o.Tenant, random: rand.Reader}
+	c.work.New = func() any { return &work{plan: plan{t: o.Table}} }
+	return c, nil
+}
+
+// work is the reusable memory of one Seal or Open.
+type work struct {
+	plan
+	outline
+	out  []byte // class groups being sealed
+	info []byte
+	aad  []byte
+	okm  [64]byte
+	head [numClasses][]byte // opened group bodies by class
+	salt [int(numClasses) * saltBytes]byte
+	iv   [12]byte
+}
+
+func (c *Cipher) begin() *work { return c.work.Get().(*work) }
+
+// end wipes keys and plaintext before the memory is used again.
+func (c *Cipher) end(w *work) {
+	clear(w.okm[:])
+	clear(w.plain[:cap(w.plain)])
+	clear(w.entries)
+	clear(w.arena)
+	clear(w.text)
+	if cap(w.plain) > maxKeptBytes || cap(w.out) > maxKeptBytes {
+		return
+	}
+	w.entries, w.arena, w.stack, w.text = w.entries[:0], w.arena[:0], w.stack[:0], w.text[:0]
+	w.plain, w.out, w.at = w.plain[:0], w.out[:0], w.at[:0]
+	w.order, w.modifiers, w.count = 0, 0, 0
+	w.plan.fixed, w.restate = [fixedMembers]uint32{}, [fixedMembers]uint32{}
+	clear(w.head[:])
+	c.work.Put(w)
+}
+
+// maxKeptBytes is the largest buffer that is kept for the next call.
+const maxKeptBytes = 64 << 10
+
+func (c *Cipher) check(b *Binding) error {
+	if b.Tenant != c.tenant || b.Type == "" || b.Version == 0 {
+		return ErrBinding
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package field
+
+import (
+	"crypto/subtle"
+	"fmt"
+
+	"github.com/fieldseal/fieldseal/fhir"
+)
+
+// OpenHead opens group 0 only. It proves that no class group was dropped,
+// exchanged or cut, without opening any.
+func (c *Cipher) OpenHead(b Binding, k Keys, body []byte) (Head, error) {
+	w := c.begin()
+	defer c.end(w)
+	return c.openHead(w, &b, k, body)
+}
+
+// Open returns the resource as a caller who sees the given classes may have
+// it. Hidden classes are not derived and not opened; where limited is visible
+// and the source is not, the limited stand-in takes its place. resourceType,
+// id and meta (versionId, lastUpdated) are always there. A tombstone has a nil
+// resource.
+func (c *Cipher) Open(b Binding, k Keys, body []byte, visible ClassSet) (Head, *fhir.Resource, error) {
+	h, doc, err := c.AppendVisible(nil, b, k, body, visible)
+	if err != nil || h.Deleted {
+		return h, nil, err
+	}
+	r, err := fhir.Parse(doc, openLimits)
+	if err != nil {
+		return Head{}, nil, fmt.Errorf("%w: opened bytes are no resource", ErrCorrupt)
+	}
+	return h, r, nil
+}
+
+// openLimits are above every limit that is applied on the way in.
+var openLimits = fhir.Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}
+
+// AppendOpen appends the resource with all its classes as JSON, byte for byte
+// as it was sealed.
+func (c *Cipher) AppendOpen(dst []byte, b Binding, k Keys, body []byte) (Head, []byte, error) {
+	return c.AppendVisible(dst, b, k, body, AllClasses)
+}
+
+// AppendVisible appends what Open returns, as JSON.
+func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, body []byte, visible ClassSet) (Head, []byte, error) {
+	w := c.begin()
+	defer c.end(w)
+	h, err := c.openHead(w, &b, k, body)
+	if err != nil || h.Deleted {
+		return h, dst, err
+	}
+	for i := range w.groups[:w.count] {
+		g := &w.groups[i]
+		if !visible.Has(g.class) {
+			continue
+		}
+		if err := c.openClass(w, &b, k, g, visible); err != nil {
+			return Head{}, dst, fmt.Errorf("opening class %s: %w", g.class, err)
+		}
+	}
+	if !w.arrange(visible, h.Present) {
+		return Head{}, dst, ErrCorrupt
+	}
+	return h, w.emit(dst, &h, b), nil
+}
+
+// openHead opens group 0 and checks length, class and commitment of every
+// group against it.
+func (c *Cipher) openHead(w *work, b *Binding, k Keys, body []byte) (Head, error) {
+	if err := c.check(b); err != nil {
+		return Head{}, err
+	}
+	r := reader{b: body}
+	if r.byte() != formatVersion {
+		return Head{}, ErrFormat
+	}
+	a, err := c.openGroup(w, b, k, Group0, &r)
+	if err != nil {
+		return Head{}, fmt.Errorf("opening head: %w", err)
+	}
+	w.bindSlot(0, labelHead)
+	from, err := c.openSlot(w, a, Group0, 0, &r)
+	if err != nil {
+		return Head{}, fmt.Errorf("opening head: %w", err)
+	}
+	h, ok := readHead(w.plain[from:], &w.outline)
+	if !ok {
+		return Head{}, ErrCorrupt
+	}
+	w.order, w.plan.fixed = w.positions, w.outline.fixed
+	for i := range w.groups[:w.count] {
+		g := &w.groups[i]
+		group := r.take(uint64(g.length))
+		if len(group) < headerBytes || Class(group[1]) != g.class ||
+			subtle.ConstantTimeCompare(group[headerBound:headerBytes], g.commit[:]) != 1 {
+			return Head{}, ErrCorrupt
+		}
+		w.head[g.class] = group
+	}
+	if r.bad || len(r.b) > 0 {
+		return Head{}, ErrCorrupt
+	}
+	return h, nil
+}
+
+// openClass opens the slots of one visible class. A slot that needs a hidden
+// class too is passed over unopened.
+func (c *Cipher) openClass(w *work, b *Binding, k Keys, g *groupInfo, visible ClassSet) error {
+	r := reader{b: w.head[g.class]}
+	a, err := c.openGroup(w, b, k, g.class, &r)
+	if err != nil {
+		return err
+	}
+	w.bindSlot(0, labelMap)
+	from, err := c.openSlot(w, a, g.class, 0, &r)
+	if err != nil {
+		return err
+	}
+	first := len(w.entries)
+	if !w.readMap(w.plain[from:], g.class, g.slots) {
+		return ErrCorrupt
+	}
+	for slot := uint32(1); slot <= g.slots; slot++ {
+		e := &w.entries[first+int(slot)-1]
+		if !e.shown(visible) {
+			r.take(r.uvarint())
+			continue
+		}
+		w.bindSlot(slot, "")
+		w.aad = w.appendPath(w.aad, e)
+		from, err := c.openSlot(w, a, g.class, slot, &r)
+		if err != nil {
+			return err
+		}
+		e.data = [2]uint32{uint32(from), uint32(from + len(trimSpaces(w.plain[from:])))}
+	}
+	if r.bad || len(r.b) > 0 {
+		return ErrCorrupt
+	}
+	return nil
+}
+
+// shown: a stand-in only while its source is hidden, everything else only
+// with the classes it needs.
+func (e *entry) shown(visible ClassSet) bool {
+	if e.from != none {
+		return !visible.Contains(e.needs)
+	}
+	return visible.Contains(e.needs)
+}
+
+// arrange puts the visible entries at their places in the document and finds
+// what group 0 must restate.
+func (p *plan) arrange(visible, present ClassSet) bool {
+	masked := !visible.Contains(present)
+	n := int(p.order) + fixedMembers
+	if cap(p.at) < n {
+		p.at = make([]uint32, n)
+	}
+	p.at = p.at[:n]
+	clear(p.at)
+	for i := range p.entries {
+		e := &p.entries[i]
+		if !e.shown(visible) || masked && e.null {
+			continue
+		}
+		if int(e.order) >= len(p.at) || p.at[e.order] != 0 {
+			return false
+		}
+		p.at[e.order] = uint32(i + 1)
+	}
+	for f, v := range p.fixed {
+		switch {
+		case v == 0 && !visible.Has(Administrative):
+			p.restate[f] = p.order + uint32(f) + 1
+		case v&1 == 0 || !visible.Has(Administrative):
+			p.restate[f] = v >> 1
+		}
+	}
+	return true
+}

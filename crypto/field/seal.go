@@ -1,0 +1,105 @@
+package field
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/fieldseal/fieldseal/fhir"
+)
+
+// Seal appends the sealed record of r to dst and fills h.Present and
+// h.Modifiers; every other field of h is the caller's and is sealed as group
+// 0. A nil r is a tombstone: group 0 alone. r is only read. The record opens
+// only under the same binding.
+func (c *Cipher) Seal(dst []byte, b Binding, k Keys, h *Head, r *fhir.Resource) ([]byte, error) {
+	if err := c.check(&b); err != nil {
+		return dst, err
+	}
+	if r != nil && r.Type() != b.Type {
+		return dst, fmt.Errorf("%w: resource is of another type", ErrBinding)
+	}
+	w := c.begin()
+	defer c.end(w)
+	if r != nil {
+		w.split(h, b, r.Root())
+	}
+	if len(w.entries) > maxPositions {
+		return dst, ErrTooLarge
+	}
+	if err := c.sealClasses(w, &b, k, h); err != nil {
+		return dst, fmt.Errorf("sealing record: %w", err)
+	}
+	return c.sealHead(dst, w, &b, k, h)
+}
+
+// sealClasses seals each present class into w.out and notes it in the outline.
+func (c *Cipher) sealClasses(w *work, b *Binding, k Keys, h *Head) error {
+	var slots [numClasses]uint32
+	h.Present, h.Modifiers = 0, w.modifiers
+	for i := range w.entries {
+		slots[w.entries[i].class]++
+		h.Present |= Set(w.entries[i].class)
+	}
+	if _, err := io.ReadFull(c.random, w.salt[:]); err != nil {
+		return err
+	}
+	for class := Identifier; class < numClasses; class++ {
+		if slots[class] == 0 {
+			continue
+		}
+		start := len(w.out)
+		if err := c.sealClass(w, b, k, class); err != nil {
+			return err
+		}
+		g := &w.groups[w.count]
+		*g = groupInfo{class: class, slots: slots[class], length: uint32(len(w.out) - start)}
+		copy(g.commit[:], w.out[start+headerBound:])
+		w.count++
+	}
+	w.positions, w.outline.fixed = w.order, w.plan.fixed
+	return nil
+}
+
+func (c *Cipher) sealClass(w *work, b *Binding, k Keys, class Class) error {
+	out, a, err := c.beginGroup(w.out, w, b, k, class)
+	if err != nil {
+		return err
+	}
+	w.plain = pad(w.appendMap(w.plain[:0], class), 0, 0)
+	w.bindSlot(0, labelMap)
+	out = c.sealSlot(out, w, a, class, 0, 0)
+	slot := uint32(0)
+	for i := range w.entries {
+		e := &w.entries[i]
+		if e.class != class {
+			continue
+		}
+		slot++
+		w.bindSlot(slot, "")
+		w.aad = w.appendPath(w.aad, e)
+		w.plain = pad(e.appendPayload(w.plain[:0]), 0, ' ')
+		out = c.sealSlot(out, w, a, class, slot, 0)
+	}
+	w.out = out
+	return nil
+}
+
+func (e *entry) appendPayload(dst []byte) []byte {
+	if e.from != none {
+		dst, _ = e.from.appendDerived(dst, e.node)
+		return dst
+	}
+	return e.node.AppendJSON(dst)
+}
+
+// sealHead appends format byte, group 0 and the class groups.
+func (c *Cipher) sealHead(dst []byte, w *work, b *Binding, k Keys, h *Head) ([]byte, error) {
+	out, a, err := c.beginGroup(append(dst, formatVersion), w, b, k, Group0)
+	if err != nil {
+		return dst, fmt.Errorf("sealing head: %w", err)
+	}
+	w.plain = pad(appendHead(w.plain[:0], h, &w.outline), 0, 0)
+	w.bindSlot(0, labelHead)
+	out = c.sealSlot(out, w, a, Group0, 0, 0)
+	return append(out, w.out...), nil
+}
