@@ -56,7 +56,8 @@ func New(key secret.Bytes, tenant [16]byte) *Tokenizer {
 	t.pool.New = func() any {
 		s := &state{h: hmac.New(sha256.New, key.Expose()), out: make([]byte, 0, sha256.Size)}
 		s.h.Reset() // makes the standard library keep the absorbed key
-		s.in = appendLP(make([]byte, 0, 256), tenant[:])
+		s.in = append(make([]byte, 0, 256), 0, 0, 0, byte(len(tenant)))
+		s.in = append(s.in, tenant[:]...)
 		s.prefix = len(s.in)
 		return s
 	}
@@ -82,22 +83,34 @@ func NewInsecureTruncated(tb test, key secret.Bytes, tenant [16]byte, bits uint)
 // Token returns the token of a term whose value has the parts that kind
 // names.
 func (t *Tokenizer) Token(resourceType, parameter string, kind Kind, parts ...string) int64 {
-	return tokenOf(t, resourceType, parameter, kind, parts)
+	s, b := t.begin(resourceType, parameter, kind)
+	for _, p := range parts {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+	}
+	return t.end(s, b)
 }
 
 // TokenBytes is Token for parts in bytes; equal bytes give equal tokens.
 func (t *Tokenizer) TokenBytes(resourceType, parameter string, kind Kind, parts ...[]byte) int64 {
-	return tokenOf(t, resourceType, parameter, kind, parts)
+	s, b := t.begin(resourceType, parameter, kind)
+	for _, p := range parts {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+	}
+	return t.end(s, b)
 }
 
-func tokenOf[T string | []byte](t *Tokenizer, resourceType, parameter string, kind Kind, parts []T) int64 {
+// begin takes a state and writes everything before the parts. It writes
+// lp by hand: the generic form allocates.
+func (t *Tokenizer) begin(resourceType, parameter string, kind Kind) (*state, []byte) {
 	s := t.pool.Get().(*state)
-	b := appendLP(appendLP(s.in[:s.prefix], resourceType), parameter)
+	b := append(binary.BigEndian.AppendUint32(s.in[:s.prefix], uint32(len(resourceType))), resourceType...)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(parameter))), parameter...)
 	b = append(b, byte(kind))
-	b = append(b, 0, 0, 0, 4, 0, 0, 0, NormaliserVersion)
-	for _, p := range parts {
-		b = appendLP(b, p)
-	}
+	return s, append(b, 0, 0, 0, 4, 0, 0, 0, NormaliserVersion)
+}
+
+// end computes the token of b and gives the state back.
+func (t *Tokenizer) end(s *state, b []byte) int64 {
 	s.h.Reset()
 	s.h.Write(b)
 	s.out = s.h.Sum(s.out[:0])
@@ -112,8 +125,3 @@ func tokenOf[T string | []byte](t *Tokenizer, resourceType, parameter string, ki
 
 // maxKept bounds the buffer that a state keeps after a long value.
 const maxKept = 4096
-
-func appendLP[T string | []byte](dst []byte, s T) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s)))
-	return append(dst, s...)
-}

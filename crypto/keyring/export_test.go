@@ -24,8 +24,8 @@ func AuditKeysOf(audit secret.Bytes) (secret.Bytes, [16]byte) {
 	return k.auditKey, k.pseudonym
 }
 
-// ExampleRows are the frozen example rows' encodings.
-func ExampleRows() (tenant, owner, tombstone []byte) {
+// FrozenRows returns the frozen example rows' encodings.
+func FrozenRows() (tenant, owner, tombstone []byte) {
 	t := tenantRow{tenant: [16]byte{1, 2, 3}, created: epochStart, current: 2, lastKEK: 2,
 		rotation: rotation{target: 2, started: epochStart, done: 1, total: 3},
 		keks:     []kekRow{{1, epochStart, Wrapped{"file/00", []byte{0xaa}}}, {2, epochStart, Wrapped{"file/00", []byte{0xbb}}}},

@@ -84,7 +84,7 @@ func TestVectors(t *testing.T) {
 
 func TestRowFormatsAreFrozen(t *testing.T) {
 	t.Parallel()
-	tenant, owner, tombstone := keyring.ExampleRows()
+	tenant, owner, tombstone := keyring.FrozenRows()
 	frozen(t, "rows.txt", fmt.Sprintf("tenant %x\nowner %x\ntombstone %x\naad %x\n", tenant, owner, tombstone, keyring.SeatAAD()))
 	for i, raw := range [][]byte{tenant, owner, tombstone} {
 		if again, err := keyring.Reencode(i == 0, raw); err != nil || !bytes.Equal(again, raw) {
@@ -164,7 +164,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 }
 
 func FuzzRows(f *testing.F) {
-	a, b, c := keyring.ExampleRows()
+	a, b, c := keyring.FrozenRows()
 	f.Add(true, a)
 	f.Add(false, b)
 	f.Add(false, c)
