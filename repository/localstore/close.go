@@ -39,32 +39,24 @@ func (s *Store) leave(err *error) {
 }
 
 // Close waits for calls under way and closes the files. Afterwards every call
-// returns ErrUnavailable. A store that has latched only gives up its lock:
-// Pebble's state is undefined then and writes are refused below it.
+// returns ErrUnavailable. A store that has latched keeps its files and its
+// lock until the process exits: Pebble's state is undefined then, and nobody
+// else may open the folder before the process is gone.
 func (s *Store) Close() error {
-	if s.latch.err() != nil {
-		return s.closeLatched()
-	}
 	s.life.Lock()
 	defer s.life.Unlock()
 	if s.closed {
 		return nil
 	}
 	s.closed = true
-	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
-	if s.latch.err() != nil {
-		return errors.Join(s.latch.err(), s.lock.Close())
+	if err := s.latch.err(); err != nil {
+		return err
 	}
-	err = storeError("closing", errors.Join(err, s.db.Close()))
-	return errors.Join(err, s.lock.Close())
+	return s.detached(s.closeDB)
 }
 
-func (s *Store) closeLatched() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	return errors.Join(s.latch.err(), s.lock.Close())
+func (s *Store) closeDB() error {
+	s.committer.stop()
+	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
+	return storeError("closing", errors.Join(err, s.db.Close(), s.lock.Close()))
 }

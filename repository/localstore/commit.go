@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -24,23 +22,15 @@ func (s *Store) Commit(ctx context.Context, b repository.Batch) (seq repository.
 	if err := s.space.reserve(size); err != nil {
 		return "", fmt.Errorf("committing: %w", err)
 	}
-	p, err := s.commitOrdered(ctx, b, size)
+	p, err := s.committer.submit(ctx, func() (pending, error) { return s.build(b, size) })
 	if err != nil {
 		return "", fmt.Errorf("committing: %w", err)
-	}
-	if err := s.finish(p); err != nil {
-		return "", err
 	}
 	return repository.Uint64Seq(p.seq), nil
 }
 
-// commitOrdered is the part of Commit that happens one at a time.
-func (s *Store) commitOrdered(ctx context.Context, b repository.Batch, size int) (pending, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return pending{}, err
-	}
+// build is the part of Commit that happens one at a time.
+func (s *Store) build(b repository.Batch, size int) (pending, error) {
 	if err := s.guards.check(b.Expect); err != nil {
 		return pending{}, err
 	}
@@ -56,56 +46,6 @@ func (s *Store) commitOrdered(ctx context.Context, b repository.Batch, size int)
 		s.guards.bump(b.Bump)
 	}
 	return p, err
-}
-
-// pending is a batch that is in the log but perhaps not yet on stable storage.
-type pending struct {
-	batch  *pebble.Batch
-	number uint64
-	seq    uint64
-}
-
-// apply hands the batch to Pebble's log. The caller holds mu and has marked
-// the keys with the number applied+1.
-func (s *Store) apply(batch *pebble.Batch) (p pending, err error) {
-	defer func() {
-		// Pebble panics when its log has failed, and Fatalf halts.
-		if r := recover(); r != nil {
-			s.latch.set(fmt.Errorf("writing to the log: %v", r))
-			err = s.latch.err()
-		}
-	}()
-	if err := s.latch.err(); err != nil {
-		return pending{}, err
-	}
-	p = pending{batch: batch, number: s.applied.Add(1), seq: s.seq}
-	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-		s.latch.set(err)
-		return pending{}, s.latch.err()
-	}
-	return p, nil
-}
-
-// finish waits until the batch is on stable storage. It runs without mu, so
-// that others can join the fsync.
-func (s *Store) finish(p pending) error {
-	if err := p.batch.SyncWait(); err != nil {
-		s.latch.set(err)
-		return s.latch.err()
-	}
-	s.durable.advance(p.number, p.seq)
-	return storeError("committing", p.batch.Close())
-}
-
-// commitRows commits a batch that needs no checks.
-func (s *Store) commitRows(batch *pebble.Batch) error {
-	s.mu.Lock()
-	p, err := s.apply(batch)
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return s.finish(p)
 }
 
 // validate refuses what no state of the store could accept, and returns the

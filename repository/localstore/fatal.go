@@ -6,9 +6,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -43,24 +40,8 @@ func (l *latch) err() error {
 	return fmt.Errorf("%w: stopped after a failed write: %v", repository.ErrUnavailable, *cause)
 }
 
-// refusedWriteDelay keeps Pebble's retries of a refused flush from spinning
-// until the process has exited.
-const refusedWriteDelay = 50 * time.Millisecond
-
-// MaybeError refuses every write below Pebble once the store has latched, so
-// that nothing Pebble still does in the background reaches the folder.
-func (l *latch) MaybeError(op errorfs.Op) error {
-	if l.cause.Load() == nil || op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
-		return nil
-	}
-	time.Sleep(refusedWriteDelay)
-	return repository.ErrUnavailable
-}
-
-func (l *latch) String() string { return "latch" }
-
-// halt is the panic that takes one of our own calls out of Pebble after
-// Fatalf; Store.leave and Store.apply recover it.
+// halt is the panic that takes a reading call out of Pebble after Fatalf;
+// Store.leave recovers it.
 type halt struct{}
 
 // logger is Pebble's Logger.
@@ -75,29 +56,29 @@ func (l logger) Errorf(format string, args ...any) {
 	l.onError(fmt.Errorf("pebble: "+format, args...))
 }
 
-// Fatalf must not return, for Pebble would go on in an undefined state. A call
-// that came from this package is unwound; a goroutine of Pebble's own is
-// parked until the process exits, because a panic there could not be caught.
+// Fatalf must not return, for Pebble would go on in an undefined state. A
+// reading call is unwound. The committer and goroutines of Pebble's own are
+// parked until the process exits.
 func (l logger) Fatalf(format string, args ...any) {
 	l.latch.set(fmt.Errorf("pebble: "+format, args...))
-	if calledFromHere() {
+	if calledByReader() {
 		panic(halt{})
 	}
-	select {}
+	park()
 }
 
-// calledFromHere walks the stack; it runs once in the life of a store.
-func calledFromHere() bool {
+// calledByReader walks the stack; it runs once in the life of a store.
+func calledByReader() (reader bool) {
 	var pcs [256]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	for {
-		f, more := frames.Next()
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
 		name := f.Function[strings.LastIndexByte(f.Function, '/')+1:]
-		if strings.HasPrefix(name, "localstore.(*Store)") || name == "localstore.Open" {
-			return true
-		}
-		if !more {
+		if strings.HasPrefix(name, "localstore.(*committer)") || strings.Contains(name, ".detached.") {
 			return false
 		}
+		reader = reader || strings.HasPrefix(name, "localstore.(*Store)")
 	}
+	return reader
 }

@@ -28,7 +28,7 @@ func (g *guards) of(t repository.Token) *atomic.Uint64 {
 	return &g.stripes[h>>51]
 }
 
-// check runs under the commit mutex.
+// check runs in the committer.
 func (g *guards) check(expect []repository.Guard) error {
 	for _, e := range expect {
 		if g.of(e.Token).Load() != e.Revision {
@@ -38,7 +38,7 @@ func (g *guards) check(expect []repository.Guard) error {
 	return nil
 }
 
-// bump runs under the commit mutex after the batch has become visible: who
+// bump runs in the committer after the batch has become visible: who
 // reads the new revision then also finds the new records.
 func (g *guards) bump(tokens []repository.Token) {
 	for _, t := range tokens {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -43,6 +42,7 @@ type Store struct {
 	lock    *pebble.Lock
 	db      *pebble.DB
 	latch   *latch
+	gate    *gate
 	space   *space
 	types   types
 	guards  *guards
@@ -54,43 +54,50 @@ type Store struct {
 	life   sync.RWMutex
 	closed bool
 
-	// mu orders writers. It guards what follows.
-	mu       sync.Mutex
-	applied  atomic.Uint64 // number of the last batch; written under mu
-	seq      uint64        // last feed position
+	committer *committer
+	applied   atomic.Uint64 // number of the last batch; written by the committer
+
+	// What follows belongs to the committer.
+	seq      uint64 // last feed position
 	ordinals map[typeCode]ordinal
 	scratch  scratch
 }
 
 // Open opens or creates the folder. ErrLocked, ErrFormat and
 // repository.ErrCorrupt tell why it cannot.
-func Open(ctx context.Context, o Options) (s *Store, err error) {
+func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := errors.Join(ctx.Err(), o.Validate()); err != nil {
 		return nil, err
 	}
 	o.setDefaults()
-	s = newStore(o)
+	s := newStore(o)
 	if err := s.lockDir(); err != nil {
 		return nil, err
 	}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) start() (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			// Pebble panics on some damage that it meets while replaying.
-			err = fmt.Errorf("opening %s: %w: %v", o.Dir, repository.ErrCorrupt, r)
-		}
-		if err != nil {
-			s.lock.Close()
-			s = nil
+			// Pebble panics on some damage that it meets while replaying, and
+			// Fatalf halts.
+			err = errors.Join(s.latch.err(), fmt.Errorf("opening %s: %w: %v", s.opts.Dir, repository.ErrCorrupt, r))
 		}
 	}()
 	if err := s.openDB(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(err, s.db.Close())
+		return errors.Join(err, s.db.Close())
 	}
 	s.space.keepBallast()
-	return s, nil
+	s.gate.armed.Store(true)
+	s.committer = newCommitter(s)
+	return nil
 }
 
 func newStore(o Options) *Store {
@@ -108,6 +115,7 @@ func newStore(o Options) *Store {
 		marks:   marks{seed: maphash.MakeSeed()},
 	}
 	s.space = newSpace(s.fs, &s.opts)
+	s.gate = newGate(vfs.OnDiskFull(s.fs, s.space.exhausted), l)
 	return s
 }
 
@@ -127,14 +135,13 @@ func (s *Store) lockDir() error {
 // ballast that is given up when the disk is full, the gate that closes when
 // the store latches, and Pebble on top.
 func (s *Store) openDB() error {
-	gated := errorfs.Wrap(vfs.OnDiskFull(s.fs, s.space.exhausted), s.latch)
 	events := &pebble.EventListener{
 		BackgroundError: s.opts.OnError,
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			s.opts.OnError(fmt.Errorf("%w: %v", repository.ErrCorrupt, i.Details))
 		},
 	}
-	p := pebbleOptions(&s.opts, gated, logger{s.latch, s.opts.OnError}, events)
+	p := pebbleOptions(&s.opts, s.gate, logger{s.latch, s.opts.OnError}, events)
 	defer p.Cache.Unref()
 	p.Lock = s.lock
 	db, err := pebble.Open(s.opts.Dir, p)

@@ -25,31 +25,11 @@ func (s *Store) PurgeOwner(ctx context.Context, o repository.Owner, limit int) (
 	if err := s.space.reserveDeletion(); err != nil {
 		return 0, false, fmt.Errorf("purging owner: %w", err)
 	}
-	pu, p, err := s.purgeOrdered(ctx, o, limit)
-	if err != nil {
+	pu := &purge{owner: o}
+	if _, err := s.committer.submit(ctx, func() (pending, error) { return pu.build(s, limit) }); err != nil {
 		return 0, false, fmt.Errorf("purging owner: %w", err)
 	}
-	if err := s.finish(p); err != nil {
-		return 0, false, err
-	}
 	return pu.removed, pu.done, nil
-}
-
-func (s *Store) purgeOrdered(ctx context.Context, o repository.Owner, limit int) (*purge, pending, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, pending{}, err
-	}
-	pu := &purge{transaction: s.begin(0), owner: o}
-	if err := pu.run(limit); err != nil {
-		pu.batch.Close()
-		return nil, pending{}, err
-	}
-	// Positions must not be used again when the last entries are gone.
-	pu.keep(pu.batch.Set(metaKey(metaSeq), metaValue(pu.seq), nil))
-	p, err := pu.apply()
-	return pu, p, err
 }
 
 // purge is a transaction that removes.
@@ -58,6 +38,18 @@ type purge struct {
 	owner   repository.Owner
 	removed int
 	done    bool
+}
+
+// build is the part of PurgeOwner that happens one at a time.
+func (pu *purge) build(s *Store, limit int) (pending, error) {
+	pu.transaction = s.begin(0)
+	if err := pu.run(limit); err != nil {
+		pu.batch.Close()
+		return pending{}, err
+	}
+	// Positions must not be used again when the last entries are gone.
+	pu.keep(pu.batch.Set(metaKey(metaSeq), metaValue(pu.seq), nil))
+	return pu.apply()
 }
 
 func (pu *purge) run(limit int) error {

@@ -32,26 +32,18 @@ func (s *Store) Scrub(ctx context.Context) (err error) {
 	if err := s.rotateLogs(ctx); err != nil {
 		return fmt.Errorf("scrubbing: %w", err)
 	}
-	if err := s.db.Compact(ctx, []byte{kindTable}, []byte{kindTable + 1}, false); err != nil {
-		return s.interrupted(ctx, "compacting", err)
-	}
-	return s.awaitRemoval(ctx)
+	return s.compact(ctx, []byte{kindTable}, []byte{kindTable + 1})
 }
 
 // rotateLogs flushes until every log that Pebble holds was made while
 // scrubbing: the current one, and as many as it keeps for reuse.
 func (s *Store) rotateLogs(ctx context.Context) error {
 	for range memTables + 3 {
-		done, err := s.db.AsyncFlush()
-		if err != nil {
-			return storeError("flushing", err)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.latch.stopped:
-			return s.latch.err()
+		if err := s.detached(s.db.Flush); err != nil {
+			return storeError("flushing", err)
 		}
 	}
 	return nil
@@ -84,15 +76,13 @@ func (s *Store) Compact(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.leave(&err)
-	if err := s.db.Compact(ctx, []byte{0}, []byte{0xFF}, true); err != nil {
-		return s.interrupted(ctx, "compacting", err)
-	}
-	return s.awaitRemoval(ctx)
+	return s.compact(ctx, []byte{0}, []byte{0xFF})
 }
 
-func (s *Store) interrupted(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
+func (s *Store) compact(ctx context.Context, from, to []byte) error {
+	err := s.detached(func() error { return s.db.Compact(ctx, from, to, false) })
+	if err != nil {
+		return errors.Join(ctx.Err(), storeError("compacting", err))
 	}
-	return storeError(doing, err)
+	return s.awaitRemoval(ctx)
 }

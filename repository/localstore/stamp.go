@@ -2,6 +2,7 @@ package localstore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -27,15 +28,15 @@ func (s *Store) Stamp(ctx context.Context) (stamp repository.Stamp, err error) {
 		return 0, err
 	}
 	defer s.leave(&err)
-	return s.nextStamp()
+	return s.nextStamp(ctx)
 }
 
-func (s *Store) nextStamp() (repository.Stamp, error) {
+func (s *Store) nextStamp(ctx context.Context) (repository.Stamp, error) {
 	s.stamps.mu.Lock()
 	defer s.stamps.mu.Unlock()
 	next := max(repository.Stamp(s.opts.Now().UnixMicro()), s.stamps.last+1)
 	if next >= s.stamps.reserved {
-		if err := s.reserveStamps(next + stampBlock); err != nil {
+		if err := s.reserveStamps(ctx, next+stampBlock); err != nil {
 			return 0, err
 		}
 	}
@@ -44,13 +45,13 @@ func (s *Store) nextStamp() (repository.Stamp, error) {
 }
 
 // reserveStamps moves the high-water mark. The caller holds stamps.mu.
-func (s *Store) reserveStamps(mark repository.Stamp) error {
+func (s *Store) reserveStamps(ctx context.Context, mark repository.Stamp) error {
 	batch := s.db.NewBatch()
 	if err := batch.Set(metaKey(metaStamp), metaValue(uint64(mark)), nil); err != nil {
 		return storeError("reserving stamps", err)
 	}
-	if err := s.commitRows(batch); err != nil {
-		return err
+	if _, err := s.committer.submit(ctx, func() (pending, error) { return s.apply(batch) }); err != nil {
+		return fmt.Errorf("reserving stamps: %w", err)
 	}
 	s.stamps.reserved = mark
 	return nil

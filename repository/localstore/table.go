@@ -63,7 +63,7 @@ func (t *Table) PutIf(ctx context.Context, key, value []byte, revision uint64) (
 	if err := s.space.reserve(len(key) + len(value)); err != nil {
 		return 0, fmt.Errorf("putting row: %w", err)
 	}
-	stamp, err := s.nextStamp()
+	stamp, err := s.nextStamp(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -101,29 +101,19 @@ func (t *Table) DeleteIf(ctx context.Context, key []byte, revision uint64) (err 
 	return nil
 }
 
-// change compares the revision and sets, one at a time, then waits for the
-// fsync. A missing row has revision zero; changing it otherwise is
-// ErrNotFound for a deletion and ErrConflict for a put, which both callers
-// get by errors.Is.
+// change compares the revision and edits, one at a time, and waits for the
+// fsync. A missing row has revision zero; to expect another one of it is both
+// ErrConflict and ErrNotFound.
 func (t *Table) change(
 	ctx context.Context, key []byte, revision uint64, edit func(*pebble.Batch, []byte) error,
 ) error {
-	p, err := t.changeOrdered(ctx, t.rowKey(key), revision, edit)
-	if err != nil {
-		return err
-	}
-	return t.s.finish(p)
+	k := t.rowKey(key)
+	_, err := t.s.committer.submit(ctx, func() (pending, error) { return t.build(k, revision, edit) })
+	return err
 }
 
-func (t *Table) changeOrdered(
-	ctx context.Context, k []byte, revision uint64, edit func(*pebble.Batch, []byte) error,
-) (pending, error) {
+func (t *Table) build(k []byte, revision uint64, edit func(*pebble.Batch, []byte) error) (pending, error) {
 	s := t.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return pending{}, err
-	}
 	row, err := s.row(k, len(t.prefix))
 	if err != nil && !errors.Is(err, repository.ErrNotFound) {
 		return pending{}, err

@@ -12,7 +12,7 @@ import (
 )
 
 // types is the dictionary of resource types. Readers load a snapshot; only
-// the writer that holds the commit mutex replaces it.
+// the committer replaces it.
 type types struct{ current atomic.Pointer[dictionary] }
 
 type dictionary struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// transaction builds one batch under the commit mutex. Counters are taken over
+// transaction builds one batch in the committer. Counters are taken over
 // by the store only when the batch has been applied.
 type transaction struct {
 	s        *Store
