@@ -24,8 +24,11 @@ type Head struct {
 	Deleted  bool
 	Owner    StorageID
 	Patients []StorageID // patient compartments
-	Orgs     []StorageID
-	Security []Label
+	// PatientIDs are the logical ids of Patients, in the same order, so that an
+	// access event can name them without opening an element.
+	PatientIDs []string
+	Orgs       []StorageID
+	Security   []Label
 	// Present are the classes that hold at least one slot.
 	Present ClassSet
 	// Modifiers are the classes that hold a modifier element (isModifier):

@@ -81,7 +81,9 @@ func (b *builder) rule(e *definition.Element, code, path, res string, key walkKe
 	return b.p.Datatypes[code].whole, "datatype"
 }
 
-func isContainer(code string) bool { return code == "BackboneElement" || code == "Element" || code == "" }
+func isContainer(code string) bool {
+	return code == "BackboneElement" || code == "Element" || code == ""
+}
 
 // namesPerson reports whether a reference may lead to a patient or a relative.
 func namesPerson(code string, ref definition.TypeRef) bool {

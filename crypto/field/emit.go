@@ -77,7 +77,9 @@ func (p *plan) move(dst []byte, prev, steps []step) []byte {
 	return dst
 }
 
-func (p *plan) isSibling(s *step) bool { return !s.index && s.raw != nil && len(s.raw) > 1 && s.raw[1] == '_' }
+func (p *plan) isSibling(s *step) bool {
+	return !s.index && s.raw != nil && len(s.raw) > 1 && s.raw[1] == '_'
+}
 
 func opener(s *step) byte {
 	if s.index {

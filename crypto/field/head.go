@@ -47,6 +47,10 @@ func appendHead(dst []byte, h *Head, o *outline) []byte {
 			dst = append(dst, ids[i][:]...)
 		}
 	}
+	dst = binary.AppendUvarint(dst, uint64(len(h.PatientIDs)))
+	for _, id := range h.PatientIDs {
+		dst = appendBytes(dst, []byte(id))
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(h.Security)))
 	for _, l := range h.Security {
 		dst = appendBytes(appendBytes(dst, []byte(l.System)), []byte(l.Code))
@@ -80,6 +84,9 @@ func readHead(b []byte, o *outline) (h Head, ok bool) {
 	}
 	h.Patients = r.ids(h.Patients)
 	h.Orgs = r.ids(nil)
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		h.PatientIDs = append(h.PatientIDs, string(r.take(r.uvarint())))
+	}
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		system := string(r.take(r.uvarint()))
 		h.Security = append(h.Security, Label{System: system, Code: string(r.take(r.uvarint()))})

@@ -104,7 +104,8 @@ func (c *Cipher) openHead(w *work, b *Binding, k Keys, body []byte) (Head, error
 }
 
 // openClass opens the slots of one visible class. A slot that needs a hidden
-// class too is passed over unopened.
+// class too is passed over unopened; a stand-in that is not needed is opened
+// all the same, so that changing it is found.
 func (c *Cipher) openClass(w *work, b *Binding, k Keys, g *groupInfo, visible ClassSet) error {
 	r := reader{b: w.head[g.class]}
 	a, err := c.openGroup(w, b, k, g.class, &r)
@@ -122,7 +123,7 @@ func (c *Cipher) openClass(w *work, b *Binding, k Keys, g *groupInfo, visible Cl
 	}
 	for slot := uint32(1); slot <= g.slots; slot++ {
 		e := &w.entries[first+int(slot)-1]
-		if !e.shown(visible) {
+		if e.from == none && !e.shown(visible) {
 			r.take(r.uvarint())
 			continue
 		}

@@ -1,0 +1,289 @@
+package field
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+const smallPatient = `{"resourceType":"Patient","id":"p1","name":[{"family":"Lee"}],"gender":"female","birthDate":"1980-05-01"}`
+
+func sealed(t testing.TB, c *Cipher, k Keys, b Binding, doc string) []byte {
+	t.Helper()
+	h := Head{ID: "p1"}
+	body, err := c.Seal(nil, b, k, &h, parse(t, doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func refuse(t *testing.T, c *Cipher, k Keys, b Binding, body []byte, what string) {
+	t.Helper()
+	if _, out, err := c.AppendOpen(nil, b, k, body); err == nil || len(out) > 0 {
+		t.Errorf("%s: opened", what)
+	}
+}
+
+func TestEveryFlippedBitIsRefused(t *testing.T) {
+	t.Parallel()
+	keys := ownerKeys(t, newRing(t), [16]byte{1})
+	for _, suite := range []Suite{SuiteCounter, SuiteRandom} {
+		c := newCipher(t, suite)
+		body := sealed(t, c, keys, binding("Patient"), smallPatient)
+		for i := range len(body) * 8 {
+			bad := slices.Clone(body)
+			bad[i/8] ^= 1 << (i % 8)
+			refuse(t, c, keys, binding("Patient"), bad, fmt.Sprintf("suite %d bit %d", suite, i))
+		}
+	}
+}
+
+func TestCutAndExtendedRecordsAreRefused(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	body := sealed(t, c, keys, binding("Patient"), smallPatient)
+	for n := range body {
+		refuse(t, c, keys, binding("Patient"), body[:n], fmt.Sprintf("cut to %d", n))
+		// Group 0 must notice too: it decides before any class is opened.
+		if _, err := c.OpenHead(binding("Patient"), keys, body[:n]); err == nil {
+			t.Errorf("head of a record cut to %d opened", n)
+		}
+	}
+	refuse(t, c, keys, binding("Patient"), append(slices.Clone(body), 0), "a byte more")
+	if _, err := c.OpenHead(binding("Patient"), keys, append(slices.Clone(body), 0)); err == nil {
+		t.Error("head of an extended record opened")
+	}
+}
+
+func TestRecordMovedElsewhereDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t)
+	keys, other, c := ownerKeys(t, ring, [16]byte{1}), ownerKeys(t, ring, [16]byte{2}), newCipher(t, SuiteCounter)
+	good := binding("Patient")
+	body := sealed(t, c, keys, good, smallPatient)
+	for name, change := range map[string]func(*Binding){
+		"type":        func(b *Binding) { b.Type = "Person" },
+		"storage key": func(b *Binding) { b.Key[15] ^= 1 },
+		"version":     func(b *Binding) { b.Version++ },
+		"tenant":      func(b *Binding) { b.Tenant[0]++ },
+	} {
+		b := good
+		change(&b)
+		refuse(t, c, keys, b, body, name)
+	}
+	refuse(t, c, other, good, body, "patient")
+	// A cipher of the other tenant that shares keys by mistake.
+	foreign := good
+	foreign.Tenant[0]++
+	ct, err := NewCipher(Options{Table: table(), Suite: SuiteCounter, Tenant: foreign.Tenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, ct, keys, foreign, body, "tenant with its own cipher")
+}
+
+// TestSwappedGroupsAndSlotsDoNotOpen swaps between two versions, two classes
+// and two slots of one class.
+func TestSwappedGroupsAndSlotsDoNotOpen(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	b := binding("Patient")
+	w := c.begin()
+	one := sealed(t, c, keys, b, `{"resourceType":"Patient","id":"p1","birthDate":"1980-05-01","maritalStatus":{"text":"abc"}}`)
+	two := sealed(t, c, keys, b, `{"resourceType":"Patient","id":"p1","birthDate":"1981-05-01","maritalStatus":{"text":"xyz"}}`)
+	if len(one) != len(two) {
+		t.Fatal("rows must be of one length")
+	}
+	if _, err := c.openHead(w, &b, keys, one); err != nil {
+		t.Fatal(err)
+	}
+	g := w.groups[0]
+	if g.class != Demographic || g.slots != 2 {
+		t.Fatalf("unexpected outline %+v", g)
+	}
+	start := len(one)
+	for _, g := range w.groups[:w.count] {
+		start -= int(g.length)
+	}
+	// The same group of another sealing of the same place.
+	bad := slices.Clone(one)
+	copy(bad[start:start+int(g.length)], two[start:])
+	refuse(t, c, keys, b, bad, "group of another record")
+	// A slot of another sealing, header kept.
+	bad = slices.Clone(one)
+	end := start + int(g.length)
+	copy(bad[end-33:end], two[end-33:])
+	refuse(t, c, keys, b, bad, "slot of another record")
+	// Two slots of one class exchanged.
+	bad = slices.Clone(one)
+	slotA, slotB := one[end-66:end-33], one[end-33:end]
+	copy(bad[end-66:], slotB)
+	copy(bad[end-33:], slotA)
+	refuse(t, c, keys, b, bad, "slots exchanged")
+	// The head of one with the groups of the other.
+	refuse(t, c, keys, b, append(slices.Clone(one[:start]), two[start:]...), "head of another record")
+	// The class byte of a group.
+	bad = slices.Clone(one)
+	bad[start+1] = byte(Contact)
+	refuse(t, c, keys, b, bad, "class exchanged")
+}
+
+// TestLengthPrefixesKeepBindingsApart: ("acme","Patient") is not
+// ("acmeP","atient").
+func TestLengthPrefixesKeepBindingsApart(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	w := c.begin()
+	header := make([]byte, headerBytes)
+	header[1], header[5] = byte(Clinical), byte(keys.Version())
+	b := binding("Patient")
+	var infos [2]string
+	for i, typ := range []string{"Patient", "atient"} {
+		b.Type = typ
+		if i == 1 {
+			b.Tenant[15] = 'P'
+		}
+		if err := c.derive(w, &b, keys, header); err != nil {
+			t.Fatal(err)
+		}
+		infos[i] = string(w.info)
+	}
+	if infos[0] == infos[1] || strings.Contains(infos[0], infos[1]) {
+		t.Error("bindings run into each other")
+	}
+}
+
+// TestKeyIDMismatchIsAnError: a version that does not exist must not give a
+// resource with fields missing.
+func TestKeyIDMismatchIsAnError(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	body := sealed(t, c, keys, binding("Patient"), smallPatient)
+	body[6]++ // last byte of group 0's DEK version
+	refuse(t, c, keys, binding("Patient"), body, "unknown DEK version")
+}
+
+func TestHiddenClassesAreNeitherDerivedNorOpened(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	body := sealed(t, c, keys, binding("Patient"), patientJSON)
+	for set := ClassSet(0); set <= AllClasses; set += 2 {
+		var touched ClassSet
+		c.watch = func(_ operation, class Class) { touched |= Set(class) }
+		if _, _, err := c.AppendVisible(nil, binding("Patient"), keys, body, set); err != nil {
+			t.Fatal(err)
+		}
+		if !set.Contains(touched) {
+			t.Fatalf("visible %s, touched %s", set, touched)
+		}
+	}
+}
+
+// TestNoTwoRecordsShareAKey: the derived key differs for each class and each
+// sealing, so the counter nonces never repeat under one key.
+func TestNoTwoRecordsShareAKey(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	a := sealed(t, c, keys, binding("Patient"), smallPatient)
+	b := sealed(t, c, keys, binding("Patient"), smallPatient)
+	if string(a[7:23]) == string(b[7:23]) || string(a[23:39]) == string(b[23:39]) {
+		t.Error("salt or commitment repeats")
+	}
+}
+
+func TestTombstoneHasNoClasses(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	want := Head{ID: "p1", Updated: 7, Deleted: true, Owner: StorageID{1}, Patients: []StorageID{{1}, {2}}, Orgs: []StorageID{{3}}, Security: []Label{{"s", "R"}}}
+	body, err := c.Seal(nil, binding("Patient"), keys, &want, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, r, err := c.Open(binding("Patient"), keys, body, AllClasses)
+	if err != nil || r != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v %v %v", got, r, err)
+	}
+}
+
+func TestForeignTenantIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCipher(t, SuiteCounter)
+	b := binding("Patient")
+	b.Tenant = [16]byte{}
+	if _, err := c.Seal(nil, b, ownerKeys(t, newRing(t), [16]byte{1}), &Head{}, nil); !errors.Is(err, ErrBinding) {
+		t.Error(err)
+	}
+}
+
+func TestLengthTellsTheBucketOnly(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	rapid.Check(t, func(r *rapid.T) {
+		n := rapid.IntRange(0, 1500).Draw(r, "n")
+		doc := func(n int) string {
+			return `{"resourceType":"Patient","id":"p1","birthDate":"` + strings.Repeat("x", n) + `"}`
+		}
+		top := padded(n+2) - 2
+		if len(sealed(t, c, keys, binding("Patient"), doc(n))) != len(sealed(t, c, keys, binding("Patient"), doc(top))) {
+			r.Fatalf("length %d differs from its bucket %d", n, top)
+		}
+		if padded(n) > n+max(31, n/8) || padded(padded(n)) != padded(n) {
+			r.Fatalf("step of %d", n)
+		}
+	})
+}
+
+// TestArbitraryJSONRoundTrip: what no type knows survives byte for byte.
+func TestArbitraryJSONRoundTrip(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	names := rapid.SampledFrom([]string{"name", "_name", "given", "_given", "extension", "url", "address", "state", "contained", "resourceType", "id", "meta", "x", `\u0061`, "a.b", "[0]", "", "birthDate", "_birthDate", "deceasedBoolean", "gender", "text", "contact", "modifierExtension"})
+	scalars := rapid.SampledFrom([]string{"null", "true", "1.00", "1e3", `"Patient"`, `"\u00e9\/"`, `"1980-05-01"`, `""`, "-0", "123456789012345678901234567890"})
+	var value func(r *rapid.T, depth int) string
+	object := func(r *rapid.T, depth int, first string) string {
+		seen, parts := map[string]bool{`\u0061`: false}, []string{}
+		if first != "" {
+			parts, seen["resourceType"] = append(parts, first), true
+		}
+		for range rapid.IntRange(0, 6).Draw(r, "members") {
+			n := names.Draw(r, "name")
+			if !seen[n] {
+				seen[n] = true
+				parts = append(parts, `"`+n+`":`+value(r, depth-1))
+			}
+		}
+		if first != "" && len(parts) > 1 && rapid.Bool().Draw(r, "last") {
+			parts = append(parts[1:], first)
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	value = func(r *rapid.T, depth int) string {
+		switch k := rapid.IntRange(0, 3).Draw(r, "kind"); {
+		case depth == 0 || k < 1:
+			return scalars.Draw(r, "scalar")
+		case k == 1:
+			var items []string
+			for range rapid.IntRange(0, 4).Draw(r, "items") {
+				items = append(items, value(r, depth-1))
+			}
+			return "[" + strings.Join(items, ",") + "]"
+		}
+		return object(r, depth, "")
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		doc := object(r, 4, `"resourceType":"Patient"`)
+		body := sealed(t, c, keys, binding("Patient"), doc)
+		if _, got, err := c.AppendOpen(nil, binding("Patient"), keys, body); err != nil || string(got) != doc {
+			r.Fatalf("%v\n got %s\nwant %s", err, got, doc)
+		}
+		set := ClassSet(rapid.Uint16().Draw(r, "set")) & AllClasses
+		if _, _, err := c.Open(binding("Patient"), keys, body, set); err != nil {
+			r.Fatalf("mask %s: %v\n%s", set, err, doc)
+		}
+	})
+}
