@@ -1,0 +1,114 @@
+// Package fieldtest holds a null cipher: the comparison against which the
+// cost of encryption is measured.
+//
+// Start with NewInsecureNull. It stores plaintext, so it runs inside `go test`
+// only, and its format byte is unknown to package field. Nothing it writes is
+// kept compatible.
+package fieldtest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"testing"
+
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir"
+)
+
+// formatNull is no format that the product reads.
+const formatNull = 0xF0
+
+// InsecureNull has the methods of *field.Cipher and encrypts nothing.
+type InsecureNull struct{ table *field.Table }
+
+// NewInsecureNull panics outside of tests.
+func NewInsecureNull(t *field.Table) *InsecureNull {
+	if !testing.Testing() {
+		panic("fieldtest: the null cipher exists for tests only")
+	}
+	return &InsecureNull{t}
+}
+
+// Seal stores head and resource as they are.
+func (n *InsecureNull) Seal(dst []byte, b field.Binding, _ field.Keys, h *field.Head, r *fhir.Resource) ([]byte, error) {
+	if r != nil {
+		n.table.Survey(b, h, r)
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(binary.AppendUvarint(append(dst, formatNull), uint64(len(head))), head...)
+	if r != nil {
+		dst = r.AppendJSON(dst)
+	}
+	return dst, nil
+}
+
+// OpenHead reads the head.
+func (n *InsecureNull) OpenHead(_ field.Binding, _ field.Keys, body []byte) (field.Head, error) {
+	h, _, err := split(body)
+	return h, err
+}
+
+func split(body []byte) (h field.Head, doc []byte, err error) {
+	if len(body) == 0 || body[0] != formatNull {
+		return h, nil, field.ErrFormat
+	}
+	size, n := binary.Uvarint(body[1:])
+	if n <= 0 || size > uint64(len(body)-1-n) {
+		return h, nil, field.ErrCorrupt
+	}
+	err = json.Unmarshal(body[1+n:][:size], &h)
+	return h, body[1+n+int(size):], err
+}
+
+// AppendOpen appends the stored JSON.
+func (n *InsecureNull) AppendOpen(dst []byte, _ field.Binding, _ field.Keys, body []byte) (field.Head, []byte, error) {
+	h, doc, err := split(body)
+	return h, append(dst, doc...), err
+}
+
+// AppendVisible appends what Open returns, as JSON.
+func (n *InsecureNull) AppendVisible(dst []byte, b field.Binding, k field.Keys, body []byte, visible field.ClassSet) (field.Head, []byte, error) {
+	h, r, err := n.Open(b, k, body, visible)
+	if err != nil || r == nil {
+		return h, dst, err
+	}
+	return h, r.AppendJSON(dst), nil
+}
+
+// Open parses the stored JSON and drops what is hidden. It makes no limited
+// stand-ins.
+func (n *InsecureNull) Open(b field.Binding, _ field.Keys, body []byte, visible field.ClassSet) (field.Head, *fhir.Resource, error) {
+	h, doc, err := split(body)
+	if err != nil || h.Deleted {
+		return h, nil, err
+	}
+	r, err := fhir.Parse(doc, fhir.DefaultLimits)
+	if err != nil {
+		return h, nil, err
+	}
+	if !visible.Contains(h.Present) {
+		prune(n.table.Root(b.Type), r.Root(), visible, true)
+	}
+	return h, r, nil
+}
+
+func prune(c field.Cursor, n *fhir.Node, visible field.ClassSet, root bool) (empty bool) {
+	for i := n.Len() - 1; i >= 0; i-- {
+		child := n.At(i)
+		if name := child.Name(); root && (name == "resourceType" || name == "id" || name == "meta") {
+			continue
+		}
+		at := c.Child(n, child)
+		class, needs, ok := at.Uniform(child)
+		if ok && visible.Has(class) && visible.Contains(needs) {
+			continue
+		}
+		if ok || prune(at, child, visible, false) {
+			n.RemoveAt(i)
+		}
+	}
+	return n.Len() == 0
+}
