@@ -45,3 +45,17 @@ func benchOpen(b *testing.B, visible ClassSet, doc string) {
 func BenchmarkOpenAll(b *testing.B)      { benchOpen(b, AllClasses, patient3k) }
 func BenchmarkOpenOneClass(b *testing.B) { benchOpen(b, Set(Contact), patient3k) }
 func BenchmarkOpenHead(b *testing.B)     { benchOpen(b, 0, patient3k) }
+
+// BenchmarkGroupFloor is what one group costs at least: key derivation and a
+// fresh AES-GCM object.
+func BenchmarkGroupFloor(b *testing.B) {
+	c, keys := newCipher(b, SuiteCounter), ownerKeys(b, newRing(b), [16]byte{1})
+	w, bind := c.begin(), binding("Patient")
+	header := make([]byte, headerBytes)
+	header[1], header[5] = byte(Clinical), byte(keys.Version())
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = c.derive(w, &bind, keys, header)
+		_, _ = w.aead(SuiteCounter)
+	}
+}
