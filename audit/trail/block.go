@@ -185,8 +185,8 @@ func (s *sealer) openPatient(ctx context.Context, p *blockPart, seq uint64, i in
 	if err == nil {
 		keys, err = s.keys.PatientKeys(ctx, owner)
 	}
-	if errors.Is(err, ErrErased) {
-		return nil
+	if errors.Is(err, ErrErased) || (err == nil && keys.Pseudonym != p.pseudonym) {
+		return nil // erased, or admitted again with other keys
 	}
 	if err != nil {
 		return fmt.Errorf("reading a patient's audit key: %w", err)

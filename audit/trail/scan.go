@@ -105,6 +105,9 @@ func skipEOF(err error) error {
 	return err
 }
 
+// reset makes next read the bytes behind the last whole frame anew.
+func (s *scanner) reset() { s.r.Reset(io.NewSectionReader(s.file, s.off, 1<<62)) }
+
 // rest reads what follows the last whole frame without its zeros at the end.
 func (s *scanner) rest() ([]byte, error) {
 	st, err := s.file.Stat()

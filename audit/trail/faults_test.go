@@ -1,0 +1,371 @@
+package trail
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+)
+
+var errFault = errors.New("injected fault")
+
+func outcomeOf(seq uint64) audit.Event {
+	e := readEvent(1)
+	e.Subtype, e.Action, e.IntentSeq = "update", audit.Update, seq
+	return e
+}
+
+func intentEvent() audit.Event {
+	e := readEvent(1)
+	e.Subtype, e.Action, e.Outcome = "update", audit.Update, audit.Intent
+	return e
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
+	}
+}
+
+func TestFailedFsyncIsNeverRetriedAsSuccess(t *testing.T) {
+	t.Parallel()
+	for name, inject := range map[string]func(d *disk, broken *atomic.Bool){
+		"write": func(d *disk, broken *atomic.Bool) {
+			d.write = func(f *os.File, b []byte, off int64) error {
+				if broken.Load() {
+					return errFault
+				}
+				_, err := f.WriteAt(b, off)
+				return err
+			}
+		},
+		"sync": func(d *disk, broken *atomic.Bool) {
+			d.sync = func(f *os.File) error {
+				if broken.Load() {
+					return errFault
+				}
+				return datasync(f)
+			}
+		},
+	} {
+		opt := testOptions(t, newFakeKeys())
+		var broken atomic.Bool
+		var failures atomic.Int32
+		inject(&opt.disk, &broken)
+		opt.OnFailure = func(error) { failures.Add(1) }
+		tr := mustOpen(t, opt)
+		mustRecord(t, tr, readEvent(1))
+		broken.Store(true)
+		if _, err := tr.Record(t.Context(), readEvent(1)); !errors.Is(err, audit.ErrUnavailable) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		broken.Store(false) // the next fsync would succeed, and prove nothing
+		if _, err := tr.Record(t.Context(), readEvent(1)); !errors.Is(err, audit.ErrUnavailable) {
+			t.Errorf("%s: after the fault: %v", name, err)
+		}
+		if s := tr.Status(); s.Available || s.Events != 1 || failures.Load() != 1 {
+			t.Errorf("%s: %+v, %d failures", name, s, failures.Load())
+		}
+		tr.Close()
+		if tr = mustOpen(t, testOptionsAt(opt)); tr.Status().Events < 1 {
+			t.Errorf("%s: acknowledged event is gone", name)
+		}
+		mustRecord(t, tr, readEvent(1))
+	}
+}
+
+// testOptionsAt is opt without its faults.
+func testOptionsAt(opt Options) Options {
+	opt.disk, opt.OnFailure = disk{}, nil
+	return opt
+}
+
+func TestFullDiskKeepsRoomForOutcomes(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	var free atomic.Uint64
+	free.Store(opt.MinFree * 2)
+	opt.disk.free = func(string) (uint64, error) { return free.Load(), nil }
+	tr := mustOpen(t, opt)
+	intent := mustRecord(t, tr, intentEvent())
+	free.Store(opt.MinFree / 2)
+	eventually(t, "the trail does not notice the full disk", func() bool { return !tr.Status().Available })
+	if _, err := tr.Record(t.Context(), readEvent(1)); !errors.Is(err, audit.ErrUnavailable) {
+		t.Errorf("read on a full disk: %v", err)
+	}
+	mustRecord(t, tr, outcomeOf(intent))
+	mustRecord(t, tr, audit.Event{Kind: audit.Login, Subtype: "failure", Action: audit.Execute, Outcome: audit.MinorFailure})
+	free.Store(0)
+	eventually(t, "the trail does not notice the empty reserve", func() bool { return tr.space.state.Load() == spaceNone })
+	tr.Queue(outcomeOf(intent))
+	if s := tr.Status(); s.Spooled != 1 {
+		t.Errorf("%+v", s)
+	}
+	free.Store(opt.MinFree * 2)
+	eventually(t, "the trail does not recover", func() bool { s := tr.Status(); return s.Available && s.Spooled == 0 && s.Events >= 4 })
+	mustRecord(t, tr, readEvent(1))
+}
+
+func TestDiskFullWhileReservingAhead(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	opt.SegmentRecords = 4096
+	var full atomic.Bool
+	opt.disk.allocate = func(f *os.File, off, n int64) error {
+		if full.Load() {
+			return syscall.ENOSPC
+		}
+		return allocate(f, off, n)
+	}
+	opt.disk.free = func(string) (uint64, error) {
+		if full.Load() {
+			return 0, nil
+		}
+		return 1 << 40, nil
+	}
+	tr := mustOpen(t, opt)
+	full.Store(true)
+	refused := false
+	large := readEvent(1)
+	large.Query = strings.Repeat("x", 8<<10)
+	for range 1000 {
+		if _, err := tr.Record(t.Context(), large); err != nil {
+			refused = errors.Is(err, audit.ErrUnavailable)
+			break
+		}
+	}
+	if err := tr.failure(); !refused || err != nil {
+		t.Fatalf("refused %v, latched %v", refused, err)
+	}
+	full.Store(false)
+	eventually(t, "the trail does not recover", func() bool { return tr.Status().Available })
+	mustRecord(t, tr, readEvent(1))
+}
+
+func TestKeystoreDownFailsClosed(t *testing.T) {
+	t.Parallel()
+	keys := newFakeKeys()
+	tr := mustOpen(t, testOptions(t, keys))
+	seq := mustRecord(t, tr, intentEvent())
+	keys.mu.Lock()
+	keys.down = true
+	keys.mu.Unlock()
+	if _, err := tr.Record(t.Context(), readEvent(1)); !errors.Is(err, audit.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	tr.Queue(outcomeOf(seq))
+	keys.mu.Lock()
+	keys.down = false
+	keys.mu.Unlock()
+	eventually(t, "the outcome was lost", func() bool { return tr.Status().Events == 2 })
+}
+
+func TestIntentsWithoutOutcomeAreFoundAfterACrash(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	tr := mustOpen(t, opt)
+	for range 30 {
+		mustRecord(t, tr, readEvent(1))
+	}
+	open := mustRecord(t, tr, intentEvent())
+	for range 30 {
+		tr.Queue(outcomeOf(mustRecord(t, tr, intentEvent())))
+	}
+	if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
+		t.Fatalf("intents of this process: %v, %v", got, err)
+	}
+	tr.Close()
+	for round := range 2 { // the low-water mark holds over several starts
+		tr = mustOpen(t, opt)
+		got, err := tr.OpenIntents(t.Context())
+		if err != nil || len(got) != 1 || got[0].Seq != open || got[0].Entities[0].ID == "" {
+			t.Fatalf("round %d: %+v, %v", round, got, err)
+		}
+		if round == 0 {
+			for range 20 {
+				mustRecord(t, tr, readEvent(1))
+			}
+		} else {
+			mustRecord(t, tr, outcomeOf(open))
+			if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
+				t.Fatalf("after the outcome: %+v, %v", got, err)
+			}
+		}
+		tr.Close()
+	}
+	if tr = mustOpen(t, opt); len(tr.intents.open) != 0 {
+		t.Error("resolved intent is still open")
+	}
+	if low := tr.intents.lowWater(tr.last.seq); low != tr.last.seq+1 {
+		t.Errorf("low-water mark %d", low)
+	}
+}
+
+func TestCancelledIntentIsConcluded(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	hold := make(chan struct{})
+	var held atomic.Bool
+	opt.disk.sync = func(f *os.File) error {
+		if held.Load() {
+			<-hold
+		}
+		return datasync(f)
+	}
+	tr := mustOpen(t, opt)
+	held.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := tr.Record(ctx, intentEvent()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	held.Store(false)
+	close(hold)
+	eventually(t, "no outcome", func() bool { return tr.Status().Events == 2 })
+	if e, err := tr.Get(t.Context(), 2); err != nil || e.IntentSeq != 1 || e.Outcome != audit.SeriousFailure {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestGarbageBeforeAuthenticationCannotFillTheTrail(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	opt.Now = func() time.Time { return time.Unix(0, now.Load()) }
+	tr := mustOpen(t, opt)
+	for range 100_000 {
+		tr.RecordPreAuth("192.0.2.1", "bad-token")
+	}
+	tr.RecordPreAuth("192.0.2.2", "no-token")
+	now.Add(int64(preAuthPeriod))
+	eventually(t, "no aggregate", func() bool { return tr.Status().Events == 2 })
+	got, err := tr.Search(t.Context(), Query{Kinds: []audit.Kind{audit.Login}})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got[0].Reason != "bad-token x100000" && got[1].Reason != "bad-token x100000" {
+		t.Errorf("%q, %q", got[0].Reason, got[1].Reason)
+	}
+	for i := range preAuthPeers * 3 {
+		tr.RecordPreAuth(string(rune(i)), "x")
+	}
+	tr.pre.mu.Lock()
+	defer tr.pre.mu.Unlock()
+	if len(tr.pre.counts) > preAuthPeers+1 {
+		t.Errorf("table grew to %d", len(tr.pre.counts))
+	}
+	clear(tr.pre.counts)
+}
+
+func TestTornTailIsCutAndDamageIsNot(t *testing.T) {
+	t.Parallel()
+	opt, v := written(t, 40)
+	path := filepath.Join(opt.Dir, segmentName(33))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write([]byte{0, 0, 1, 0, 7, 7, 7})
+	f.Close()
+	tr := mustOpen(t, opt)
+	eventually(t, "recovery was not recorded", func() bool { return tr.Status().Events == 41 })
+	tr.Close()
+	if rep := verify(t, v); !rep.OK() {
+		t.Fatalf("%+v", rep.Problems)
+	}
+	// An acknowledged event that no checkpoint covers is vouched for by the next.
+	for _, n := range []string{checkpointsName, "../witness"} {
+		if err := os.Remove(filepath.Join(opt.Dir, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	editSegment(t, opt.Dir, 33, func(fs [][]byte) [][]byte { fs[2][150] ^= 1; return fs })
+	if _, err := Open(context.Background(), opt); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("damage to an acknowledged event was taken for a torn tail: %v", err)
+	}
+}
+
+func TestRolledBackTrailIsRefused(t *testing.T) {
+	t.Parallel()
+	opt, _ := written(t, 40)
+	editSegment(t, opt.Dir, 33, func(fs [][]byte) [][]byte { return fs[:3] })
+	if err := os.Remove(filepath.Join(opt.Dir, checkpointsName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(context.Background(), opt); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMissingSidecarIsRebuilt(t *testing.T) {
+	t.Parallel()
+	opt, v := written(t, 60)
+	names, _ := filepath.Glob(filepath.Join(opt.Dir, "*"+sidecarSuffix))
+	for i, n := range names {
+		if i == 0 {
+			os.Remove(n)
+		} else if err := os.Truncate(n, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr := mustOpen(t, opt)
+	p := patient(1)
+	if got, err := tr.Search(t.Context(), Query{Patient: &p}); err != nil || len(got) != 20 {
+		t.Errorf("%d events, %v", len(got), err)
+	}
+	tr.Close()
+	if rep := verify(t, v); !rep.OK() {
+		t.Errorf("%+v", rep.Problems)
+	}
+}
+
+func TestClockStepBackIsRecorded(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	var now atomic.Int64
+	now.Store(1_800_000_000)
+	opt.Now = func() time.Time { return time.Unix(now.Load(), 0) }
+	tr := mustOpen(t, opt)
+	mustRecord(t, tr, readEvent(1))
+	now.Add(-3600)
+	mustRecord(t, tr, readEvent(1))
+	eventually(t, "no clock-step event", func() bool { return tr.Status().Events == 3 })
+	e, err := tr.Get(t.Context(), 3)
+	if err != nil || e.Subtype != "clock-step" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	first, _ := tr.Get(t.Context(), 1)
+	if e.Time.Before(first.Time) {
+		t.Error("time went back")
+	}
+}
+
+func TestWitnessOutOfReachOnlyLags(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	tr := mustOpen(t, opt)
+	if err := os.Rename(opt.Witness, opt.Witness+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(opt.Witness, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		mustRecord(t, tr, readEvent(1))
+	}
+	eventually(t, "the problem is not shown", func() bool { return tr.Status().Problem != "" })
+	os.Remove(opt.Witness)
+	os.Rename(opt.Witness+".kept", opt.Witness)
+	eventually(t, "the witness does not catch up", func() bool { s := tr.Status(); return s.Witnessed > 0 && s.Problem == "" })
+}
