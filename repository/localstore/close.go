@@ -55,8 +55,13 @@ func (s *Store) Close() error {
 	return s.detached(s.closeDB)
 }
 
+// closeDB empties the log into table files, whose blocks all carry checksums;
+// of a log, Pebble cannot tell damage near its end from a torn last write.
 func (s *Store) closeDB() error {
 	s.committer.stop()
 	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
+	if !s.damaged.Load() { // a compaction that cannot end would stall the flush
+		err = errors.Join(err, s.db.Flush())
+	}
 	return storeError("closing", errors.Join(err, s.db.Close(), s.lock.Close()))
 }

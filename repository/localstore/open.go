@@ -54,6 +54,8 @@ type Store struct {
 	life   sync.RWMutex
 	closed bool
 
+	damaged atomic.Bool // Pebble met a damaged file
+
 	committer *committer
 	applied   atomic.Uint64 // number of the last batch; written by the committer
 
@@ -152,6 +154,15 @@ func (s *Store) openDB() error {
 	return nil
 }
 
+// backgroundError tells the application of trouble that Pebble retries.
+func (s *Store) backgroundError(err error) {
+	if pebble.IsCorruptionError(err) {
+		s.damaged.Store(true)
+		err = fmt.Errorf("%w: %v", repository.ErrCorrupt, err)
+	}
+	s.opts.OnError(err)
+}
+
 func (s *Store) openError(err error) error {
 	switch {
 	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
@@ -204,7 +215,9 @@ func (s *Store) checkFormat() error {
 	if !empty {
 		return fmt.Errorf("opening %s: %w: no format row in a folder with data", s.opts.Dir, ErrFormat)
 	}
-	err = s.db.Set(metaKey(metaFormat), metaValue(format), pebble.Sync)
+	// Pebble begins a new folder with a log in its oldest format, of which it
+	// cannot tell damage from the end; the flush begins a second log.
+	err = errors.Join(s.db.Set(metaKey(metaFormat), metaValue(format), pebble.Sync), s.db.Flush())
 	return storeError("writing stored format", err)
 }
 
