@@ -16,6 +16,7 @@ type builder struct {
 	resource map[string]map[string]string // type → datatype → class
 	walks    map[walkKey]*walk
 	leaf     map[string]bool
+	used     map[string]bool // exact paths that matched an element
 	errs     []string
 }
 
@@ -28,7 +29,7 @@ type walkKey struct {
 }
 
 func newBuilder(reg *definition.Registry, p *policy) *builder {
-	b := &builder{reg: reg, p: p, resource: map[string]map[string]string{}, walks: map[walkKey]*walk{}, leaf: map[string]bool{}}
+	b := &builder{reg: reg, p: p, resource: map[string]map[string]string{}, walks: map[walkKey]*walk{}, leaf: map[string]bool{}, used: map[string]bool{}}
 	b.t = &Table{types: map[string]*walk{}, extensions: map[string]Class{}, names: newDictionary(), paths: map[string]ClassSet{}, all: map[string]ClassSet{}}
 	for f, name := range fixedNames {
 		b.t.fixedSteps[f][0].n = uint32(b.id(name))
@@ -87,6 +88,11 @@ func (b *builder) build() (*Table, error) {
 		b.t.all[name] |= Set(Limited)
 	}
 	b.choices()
+	for path := range b.p.Paths {
+		if !b.used[path] && !strings.HasPrefix(path, "*.") {
+			b.errs = append(b.errs, fmt.Sprintf("paths: no element %q", path))
+		}
+	}
 	sort.Slice(b.t.rules, func(i, j int) bool { return b.t.rules[i].Path < b.t.rules[j].Path })
 	if len(b.errs) > 0 {
 		return nil, fmt.Errorf("class policy: %s", strings.Join(b.errs, "; "))

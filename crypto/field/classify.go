@@ -51,6 +51,7 @@ func (b *builder) classify(m *member, e *definition.Element, ref definition.Type
 func (b *builder) rule(e *definition.Element, code, path, res string, key walkKey) (rule, source string) {
 	for _, p := range []string{path, e.Path} {
 		if c, ok := b.p.Paths[p]; ok {
+			b.used[p] = true
 			return c, "path"
 		}
 	}

@@ -134,6 +134,7 @@ func TestFaultyPolicyIsRefused(t *testing.T) {
 		"clear patient data":   "version: 1\nclear: [name]",
 		"other version":        "version: 2",
 		"unknown type":         "version: 1\nresources: [{types: [Pationt], datatypes: {string: clinical}}]",
+		"misspelt path":        "version: 1\npaths: {Patient.nam: identifier}",
 		"unknown derived form": "version: 1\nderived: {Patient: {birthDate: decade}}",
 	} {
 		if _, err := NewTable(definition.Default(), []byte(rules)); err == nil {
