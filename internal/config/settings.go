@@ -1,0 +1,99 @@
+package config
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Defaults. A limit states its reason.
+const (
+	DefaultListen  = "127.0.0.1:8080"
+	DefaultMetrics = "127.0.0.1:9464"
+
+	// DefaultMaxBody holds a transaction of one patient's whole record.
+	DefaultMaxBody = 32 << 20
+	// DefaultMaxResource keeps a sealed version inside a MongoDB document (16 MiB).
+	DefaultMaxResource = 8 << 20
+	// DefaultMaxBundleEntries bounds the work of one commit.
+	DefaultMaxBundleEntries = 10_000
+
+	DefaultRequestTimeout = 30 * time.Second
+	// DefaultHeaderTimeout ends a client that trickles its headers.
+	DefaultHeaderTimeout = 5 * time.Second
+	DefaultIdleTimeout   = 2 * time.Minute
+	// DefaultDrainTimeout stays below the 30 s that container hosts wait
+	// between SIGTERM and SIGKILL.
+	DefaultDrainTimeout = 20 * time.Second
+
+	// DefaultKEKTTL is how long an unwrapped tenant key stays in memory.
+	DefaultKEKTTL = 15 * time.Minute
+	// DefaultOwnerKeyTTL and MaxOwnerKeyTTL are the promise of erasure: after
+	// this time no node holds an erased patient's key.
+	DefaultOwnerKeyTTL = 60 * time.Second
+	MaxOwnerKeyTTL     = 60 * time.Second
+	// DefaultKMSGrace is how long cached keys serve while the KMS is down.
+	DefaultKMSGrace = 15 * time.Minute
+
+	// DefaultStoreMinFree is kept free on the data disk, so that the engine
+	// never meets a full one in the middle of a commit.
+	DefaultStoreMinFree = 512 << 20
+	// DefaultAuditMinFree is kept free for the trail: without room for the
+	// record of an access there is no access.
+	DefaultAuditMinFree = 256 << 20
+)
+
+// register binds every setting to its flag. This list is the whole
+// configuration: the environment and the file know no other names.
+func register(f *pflag.FlagSet, o *Options) {
+	f.StringVar(&o.Config, "config", "", "YAML `file` with settings by these same names")
+	f.StringVar(&o.Profile, "profile", Development, "development or production")
+	f.BoolVar(&o.Demo, "demo", false, "load synthetic patients and create demo users (development on loopback only)")
+	registerStorage(f, o)
+	registerNetwork(f, o)
+	registerLimits(f, o)
+	registerTelemetry(f, o)
+}
+
+func registerStorage(f *pflag.FlagSet, o *Options) {
+	f.StringVar(&o.Data, "data", "", "data `folder`")
+	f.StringVar(&o.Store, "store", StoreEmbedded, "storage engine: embedded")
+	f.StringVar(&o.Keystore, "keystore", "", "keystore `folder`, backed up apart from the data (default DATA/keystore)")
+	f.StringVar(&o.KEKFile, "kek-file", "", "`file` of the local key encryption key, mode 0600 (default DATA/kek, development only)")
+	f.StringVar(&o.Suite, "suite", SuiteStandard, "cipher suite: standard or fips")
+	f.StringVar(&o.Policy, "policy", "", "access policy `file` (default: the built-in roles)")
+	f.StringVar(&o.Witness, "witness", "", "`file` outside the data folder to which audit checkpoints are witnessed")
+	f.DurationVar(&o.KEKTTL, "kek-ttl", DefaultKEKTTL, "how long an unwrapped tenant key stays in memory")
+	f.DurationVar(&o.OwnerKeyTTL, "owner-key-ttl", DefaultOwnerKeyTTL, "how long a patient's key stays in memory, at most 60s")
+	f.DurationVar(&o.KMSGrace, "kms-grace", DefaultKMSGrace, "how long cached keys serve while the KMS is unreachable")
+	size(f, &o.StoreMinFree, "store-min-free", DefaultStoreMinFree, "refuse writes when the data disk has less `size` free")
+	size(f, &o.AuditMinFree, "audit-min-free", DefaultAuditMinFree, "refuse requests when the trail's disk has less `size` free")
+}
+
+func registerNetwork(f *pflag.FlagSet, o *Options) {
+	f.StringVar(&o.Listen, "listen", DefaultListen, "`host:port` to serve on; not loopback needs TLS")
+	f.StringVar(&o.BaseURL, "base-url", "", "FHIR base `URL` that clients use (default http[s]://LISTEN/fhir)")
+	f.StringVar(&o.TLSCert, "tls-cert", "", "PEM `file` with the certificate chain")
+	f.StringVar(&o.TLSKey, "tls-key", "", "PEM `file` with the private key")
+	f.BoolVar(&o.TLSTerminatedByProxy, "tls-terminated-by-proxy", false, "state that a proxy in front terminates TLS and nobody else can reach the listener")
+	f.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil, "addresses or `CIDR` ranges whose X-Forwarded-For is believed")
+}
+
+func registerLimits(f *pflag.FlagSet, o *Options) {
+	size(f, &o.MaxBody, "max-body", DefaultMaxBody, "largest request body, also after decompression (`size`)")
+	size(f, &o.MaxResource, "max-resource", DefaultMaxResource, "largest single resource (`size`)")
+	f.IntVar(&o.MaxBundleEntries, "max-bundle-entries", DefaultMaxBundleEntries, "most entries of one batch or transaction")
+	f.DurationVar(&o.RequestTimeout, "request-timeout", DefaultRequestTimeout, "deadline of one request")
+	f.DurationVar(&o.HeaderTimeout, "header-timeout", DefaultHeaderTimeout, "deadline for the request headers")
+	f.DurationVar(&o.IdleTimeout, "idle-timeout", DefaultIdleTimeout, "how long an idle connection is kept")
+	f.DurationVar(&o.DrainTimeout, "drain-timeout", DefaultDrainTimeout, "how long SIGTERM waits for requests in flight")
+}
+
+func registerTelemetry(f *pflag.FlagSet, o *Options) {
+	f.StringVar(&o.Metrics, "metrics", DefaultMetrics, "`host:port` of the Prometheus endpoint, empty for none")
+	f.StringVar(&o.Debug, "debug", "", "loopback `host:port` of the profiling endpoint, empty for none (development only)")
+	f.StringVar(&o.OTLPEndpoint, "otlp-endpoint", "", "`host:port` of an OpenTelemetry collector (gRPC), empty for none")
+	f.BoolVar(&o.OTLPInsecure, "otlp-insecure", false, "speak to the collector without TLS")
+	f.StringVar(&o.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&o.LogFormat, "log-format", "text", "text or json")
+}
