@@ -1,0 +1,4 @@
+package telemetry
+
+// ExportError is what the SDK's error handler calls.
+func ExportError(t *Telemetry, err error) { t.exportError(err) }
