@@ -141,7 +141,8 @@ type Recorder interface {
 
 // Entry is a stored event as it is read back.
 type Entry struct {
-	Seq  uint64
-	Time time.Time
+	Origin string // name of the chain that holds the event
+	Seq    uint64
+	Time   time.Time
 	Event
 }

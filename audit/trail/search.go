@@ -47,7 +47,7 @@ func (t *Trail) entry(ctx context.Context, f *frame) (audit.Entry, error) {
 	if err != nil {
 		return audit.Entry{}, err
 	}
-	return audit.Entry{Seq: f.seq, Time: time.UnixMicro(f.time).UTC(), Event: e}, nil
+	return audit.Entry{Origin: t.origin.Name, Seq: f.seq, Time: time.UnixMicro(f.time).UTC(), Event: e}, nil
 }
 
 // Search returns matching events, newest first, at most q.Limit of them. The

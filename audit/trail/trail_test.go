@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,8 +72,8 @@ func TestEventsAreReadBackAsRecorded(t *testing.T) {
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	opt := testOptions(t, newFakeKeys())
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	opt.Now = func() time.Time { now = now.Add(time.Minute); return now }
+	var minute atomic.Int64
+	opt.Now = func() time.Time { return time.Date(2026, 1, 1, 0, int(minute.Add(1)), 0, 0, time.UTC) }
 	tr := mustOpen(t, opt)
 	for n := range 60 {
 		e := readEvent(byte(n % 5))
