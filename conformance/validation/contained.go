@@ -1,8 +1,6 @@
 package validation
 
 import (
-	"slices"
-
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 )
@@ -10,31 +8,64 @@ import (
 // container is the resource that local references (#id) resolve in: the
 // outermost one, or an entry of a Bundle or Parameters.
 type container struct {
-	contained *fhir.Node
-	used      []string // local ids that something refers to
-	self      bool     // the current contained resource refers to the container by "#"
+	contained *fhir.Node // an array, or nil
+	index     map[string]int
+	used      []bool // by position in contained: something refers to it
+	self      bool   // the current contained resource refers to the container by "#"
 }
 
-// use notes a local reference or canonical; "" stands for the container.
-func (x *run) use(id string) {
-	if id == "" {
-		x.container.self = true
-	} else if !slices.Contains(x.container.used, id) {
-		x.container.used = append(x.container.used, id)
+// indexedFrom is the number of contained resources from which a map pays. The
+// map keeps a hostile resource with 100,000 of them linear.
+const indexedFrom = 16
+
+// open points c at the contained resources of n.
+func (c *container) open(n *fhir.Node) {
+	m := n.Member("contained")
+	if m == nil || m.Kind() != fhir.Array {
+		return
+	}
+	c.contained = m
+	c.used = make([]bool, m.Len())
+	if m.Len() < indexedFrom {
+		return
+	}
+	c.index = make(map[string]int, m.Len())
+	for i := m.Len() - 1; i >= 0; i-- { // the first of equal ids wins
+		c.index[m.At(i).Member("id").Text()] = i
 	}
 }
 
-// find returns the contained resource with the id, or nil.
-func (c *container) find(id string) *fhir.Node {
-	if c.contained == nil || c.contained.Kind() != fhir.Array {
-		return nil
-	}
-	for i := range c.contained.Len() {
-		if r := c.contained.At(i); r.Member("id").Text() == id {
-			return r
+// find returns the position of the contained resource with the id, or -1.
+func (c *container) find(id string) int {
+	switch {
+	case c.contained == nil || id == "":
+	case c.index != nil:
+		if i, ok := c.index[id]; ok {
+			return i
+		}
+	default:
+		for i := range c.contained.Len() {
+			if c.contained.At(i).Member("id").Text() == id {
+				return i
+			}
 		}
 	}
-	return nil
+	return -1
+}
+
+// use notes a local reference or canonical and returns the contained resource
+// that it names, or nil; "" stands for the container.
+func (c *container) use(id string) *fhir.Node {
+	if id == "" {
+		c.self = true
+		return nil
+	}
+	i := c.find(id)
+	if i < 0 {
+		return nil
+	}
+	c.used[i] = true
+	return c.contained.At(i)
 }
 
 // nestedResource checks a resource inside a resource. The one in contained
@@ -47,7 +78,7 @@ func (x *run) nestedResource(n *fhir.Node, e *definition.Element) {
 	x.container.self = false
 	x.resourceObject(n, x.container)
 	if x.container.self { // dom-3: referring to the container is enough
-		x.use(n.Member("id").Text())
+		x.container.use(n.Member("id").Text())
 	}
 }
 
@@ -66,12 +97,8 @@ func (x *run) resourceObject(n *fhir.Node, c *container) {
 		return
 	}
 	outer := x.container
-	if outer == nil {
-		x.container = &x.spare // used by the outermost resource only
-	} else {
-		x.container = &container{}
-	}
-	x.container.contained = n.Member("contained")
+	x.container = &container{}
+	x.container.open(n)
 	x.object(n, t)
 	x.containedIDs()
 	x.container = outer
@@ -94,24 +121,21 @@ func (x *run) containedRules(n *fhir.Node) {
 // containedIDs checks that ids are unique and each contained resource is
 // referred to, or refers to its container (dom-3).
 func (x *run) containedIDs() {
-	list := x.container.contained
-	if list == nil || list.Kind() != fhir.Array {
+	c := x.container
+	if c.contained == nil {
 		return
 	}
 	x.push("contained")
 	defer x.pop()
-	for i := range list.Len() {
-		id := list.At(i).Member("id").Text()
+	for i := range c.used {
+		id := c.contained.At(i).Member("id").Text()
 		if id == "" {
 			continue
 		}
 		x.at(i)
-		if x.container.find(id) != list.At(i) {
+		if c.find(id) != i {
 			x.faultAt("id", codeDuplicate, "contained resources must have different ids")
-		}
-		if id == "" {
-			x.container.self = true
-		} else if !slices.Contains(x.container.used, id) {
+		} else if !c.used[i] {
 			x.fault(codeInvariant, "dom-3: a contained resource must be referred to")
 		}
 	}

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"html"
+	"slices"
 	"strings"
 )
 
@@ -115,35 +116,38 @@ func (p *narrative) startTag() string {
 	if !allowedElements[name] {
 		return faultElement
 	}
-	namespace := false
-	var seen [16]string
-	count := 0
-	for {
-		trimmed := strings.TrimLeft(rest, xmlSpace)
-		if strings.HasPrefix(trimmed, ">") || strings.HasPrefix(trimmed, "/>") {
-			rest = trimmed
-			break
-		}
-		if len(trimmed) == len(rest) || count == len(seen) {
-			return faultWellFormed
-		}
-		attr, value, after, ok := cutAttribute(trimmed)
-		if !ok || contains(seen[:count], attr) {
-			return faultWellFormed
-		}
-		if fault := p.attribute(name, attr, value); fault != "" {
-			return fault
-		}
-		namespace = namespace || attr == "xmlns"
-		seen[count] = attr
-		count++
-		rest = after
+	namespace, rest, fault := p.attributes(name, rest)
+	if fault != "" {
+		return fault
 	}
 	if !p.root && (name != "div" || !namespace) {
 		return faultRoot
 	}
 	p.root = true
 	return p.finishTag(name, rest)
+}
+
+// attributes consumes the attributes of an element up to its ">" or "/>".
+func (p *narrative) attributes(element, s string) (namespace bool, rest, fault string) {
+	var seen [16]string
+	for count := 0; ; count++ {
+		trimmed := strings.TrimLeft(s, xmlSpace)
+		if strings.HasPrefix(trimmed, ">") || strings.HasPrefix(trimmed, "/>") {
+			return namespace, trimmed, ""
+		}
+		if len(trimmed) == len(s) || count == len(seen) {
+			return false, "", faultWellFormed
+		}
+		name, value, after, ok := cutAttribute(trimmed)
+		if !ok || slices.Contains(seen[:count], name) {
+			return false, "", faultWellFormed
+		}
+		if fault := p.attribute(element, name, value); fault != "" {
+			return false, "", fault
+		}
+		namespace = namespace || name == "xmlns"
+		seen[count], s = name, after
+	}
 }
 
 // finishTag consumes ">" or "/>".
@@ -207,15 +211,6 @@ func cutAttribute(s string) (name, value, rest string, ok bool) {
 		return "", "", "", false
 	}
 	return name, rest[1 : 1+end], rest[2+end:], true
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // validText checks character data: no control characters, and every & starts

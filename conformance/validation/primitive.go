@@ -87,7 +87,7 @@ func (x *run) text(s string, rule *literalRule, e *definition.Element, t *defini
 		x.fault(codeCodeInvalid, e.Path+" must be a code of "+b.ValueSet)
 	}
 	if s[0] == '#' {
-		x.use(s[1:])
+		x.container.use(s[1:])
 	}
 }
 

@@ -55,11 +55,11 @@ func (x *run) referredType(s string) (string, bool) {
 	if s[0] == '#' {
 		return x.localType(s[1:])
 	}
-	if strings.Contains(s, ":") && !strings.Contains(strings.SplitN(s, ":", 2)[0], "?") {
-		return "", true // absolute
-	}
-	if typ, _, found := strings.Cut(s, "?"); found { // R4 http.html#trules, in transactions
-		return x.knownType(typ)
+	if i := strings.IndexAny(s, ":?"); i >= 0 {
+		if s[i] == ':' {
+			return "", true // absolute
+		}
+		return x.knownType(s[:i]) // conditional, R4 http.html#trules
 	}
 	ref, ok := fhir.ParseReference(s)
 	if !ok {
@@ -80,11 +80,10 @@ func (x *run) knownType(typ string) (string, bool) {
 // localType is the type of the contained resource with the id; "" for the
 // container itself (ref-1).
 func (x *run) localType(id string) (string, bool) {
-	x.use(id)
+	c := x.container.use(id)
 	if id == "" {
 		return "", true
 	}
-	c := x.container.find(id)
 	if c == nil {
 		x.faultAt("reference", codeNotFound, "ref-1: no contained resource has the id of this reference")
 		return "", false

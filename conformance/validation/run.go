@@ -26,7 +26,6 @@ type run struct {
 	path      []step
 	issues    fhir.Issues
 	container *container
-	spare     container // the outermost container, reused
 }
 
 // step is one level of the path. index -1 means no index.
@@ -44,8 +43,7 @@ func (x *run) fault(code, rule string) { x.faultAt("", code, rule) }
 // reset drops everything that refers to the resource.
 func (x *run) reset() {
 	clear(x.path)
-	clear(x.spare.used)
-	*x = run{v: x.v, path: x.path[:0], spare: container{used: x.spare.used[:0]}}
+	*x = run{v: x.v, path: x.path[:0]}
 }
 
 // faultAt reports a fault of the child name of the current path.

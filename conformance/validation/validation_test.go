@@ -3,8 +3,10 @@ package validation
 import (
 	"bufio"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
@@ -188,6 +190,35 @@ func BenchmarkNarrative(b *testing.B) {
 	for b.Loop() {
 		if checkNarrative(div) != "" {
 			b.Fatal("refused")
+		}
+	}
+}
+
+// A body of a few MB must not cost more than its size: no list is searched
+// once per item of another.
+func TestHostileSizesStayLinear(t *testing.T) {
+	t.Parallel()
+	const n = 60_000
+	var contained, performers, nulls, siblings, unknown strings.Builder
+	for i := range n {
+		id := strconv.Itoa(i)
+		contained.WriteString(`{"resourceType":"Practitioner","id":"p` + id + `"},`)
+		performers.WriteString(`{"reference":"#p` + id + `"},`)
+		nulls.WriteString(`null,`)
+		siblings.WriteString(`{"extension":[{"url":"u","valueCode":"c"}]},`)
+		unknown.WriteString(`"u` + id + `":1,`)
+	}
+	list := func(b *strings.Builder) string { return "[" + strings.TrimSuffix(b.String(), ",") + "]" }
+	v := New(definition.Default())
+	for name, body := range map[string]string{
+		"contained": observation(`"performer":` + list(&performers) + `,"contained":` + list(&contained)),
+		"nulls":     patient(`"name":[{"given":` + list(&nulls) + `,` + unknown.String() + `"_given":` + list(&siblings) + `}]`),
+	} {
+		r := parse(t, []byte(body))
+		start := time.Now()
+		v.Validate(r)
+		if d := time.Since(start); d > 2*time.Second { // 60,000² comparisons take longer
+			t.Errorf("%s: %v", name, d)
 		}
 	}
 }

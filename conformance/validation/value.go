@@ -1,8 +1,6 @@
 package validation
 
 import (
-	"strings"
-
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 )
@@ -27,17 +25,21 @@ func (x *run) element(owner, m *fhir.Node, e *definition.Element, t *definition.
 	if e.Max > 0 && m.Len() > e.Max {
 		x.fault(codeStructure, e.Path+" has too many items")
 	}
+	var sibling *fhir.Node // looked up at the first null, once for all
 	for i := range m.Len() {
 		if x.full() {
 			return
 		}
 		x.at(i)
 		item := m.At(i)
-		if item.Kind() == fhir.Null && t.Kind == definition.Primitive {
-			x.nullItem(owner, m.Name(), i)
+		if item.Kind() != fhir.Null || t.Kind != definition.Primitive {
+			x.value(item, e, t)
 			continue
 		}
-		x.value(item, e, t)
+		if sibling == nil {
+			sibling = owner.Member("_" + m.Name())
+		}
+		x.nullItem(sibling, i)
 	}
 }
 
@@ -61,17 +63,10 @@ func (x *run) value(n *fhir.Node, e *definition.Element, t *definition.Type) {
 
 // nullItem checks a null in an array of primitives: it stands for a value that
 // has only an id or extensions, in the _ sibling (R4 json.html#primitive).
-func (x *run) nullItem(owner *fhir.Node, name string, i int) {
-	for j := range owner.Len() {
-		m := owner.At(j)
-		if rest, ok := strings.CutPrefix(m.Name(), "_"); !ok || rest != name {
-			continue
-		}
-		if m.Kind() == fhir.Array && i < m.Len() && m.At(i).Kind() == fhir.Object {
-			return
-		}
+func (x *run) nullItem(sibling *fhir.Node, i int) {
+	if sibling == nil || sibling.Kind() != fhir.Array || i >= sibling.Len() || sibling.At(i).Kind() != fhir.Object {
+		x.fault(codeStructure, "a null needs an id or extension in the element's _ sibling")
 	}
-	x.fault(codeStructure, "a null needs an id or extension in the element's _ sibling")
 }
 
 // siblings checks the _ member s of a primitive element; value is the member
