@@ -85,7 +85,7 @@ func (m *merge) run() (*fhir.Resource, error) {
 		}
 	}
 	for _, name := range m.elements(m.in) {
-		if !slices.Contains(names, name) {
+		if !slices.Contains(names, name) && !equalMembers(m.members(m.in, name), m.members(m.seen, name)) {
 			if err := m.take(name); err != nil {
 				return nil, err
 			}
@@ -98,10 +98,11 @@ func (m *merge) run() (*fhir.Resource, error) {
 func (m *merge) element(name string) error {
 	old, view, in := m.members(m.old, name), m.members(m.view, name), m.members(m.in, name)
 	seen := m.members(m.seen, name)
-	if equalMembers(old, seen) {
+	standIn := m.standsIn(view)
+	if equalMembers(old, seen) && !standIn {
 		return m.take(name) // nothing of it is hidden
 	}
-	hidden := len(seen) == 0 || len(view) == 0 || m.standsIn(view)
+	hidden := len(seen) == 0 || len(view) == 0 || standIn
 	switch {
 	case name == "resourceType" || name == "id":
 		return m.take(name)

@@ -41,15 +41,17 @@ func New(reg *definition.Registry, table *field.Table) *Redactor {
 	return r
 }
 
-// masked reports whether a mask hides anything. Every type can hold every
-// class through extensions and contained resources, so this does not depend on
-// the type and tells nothing about values (decision 17).
+// masked reports whether a mask hides any class that the resource can hold.
+// Every type can hold every class through extensions and contained resources,
+// so the answer tells nothing about values (decision 17).
 func masked(visible field.ClassSet) bool { return !visible.Contains(field.AllClasses) }
 
 // Withheld reports whether the resource must not be shown at all, because the
 // mask hides an element that may change the meaning of the others (decision
 // 18; R4 conformance-rules.html#isModifier).
-func Withheld(h field.Head, visible field.ClassSet) bool { return !visible.Contains(h.Modifiers) }
+func Withheld(h field.Head, visible field.ClassSet) bool {
+	return !visible.Contains(h.Modifiers)
+}
 
 // Apply finishes, in place, a resource that holds visible classes only.
 func (r *Redactor) Apply(res *fhir.Resource, visible field.ClassSet) {
@@ -61,10 +63,12 @@ func (r *Redactor) Apply(res *fhir.Resource, visible field.ClassSet) {
 	addMark(res.Root(), tag, subsetted)
 }
 
-// dress drops narratives and fills required elements that are hidden.
+// dress drops narratives and what nothing refers to any more, and fills
+// required elements that are hidden.
 func (r *Redactor) dress(res *fhir.Resource) {
 	if t := r.reg.Type(res.Type()); t != nil {
 		r.object(res.Root(), t)
+		dropOrphans(res.Root())
 	}
 }
 
@@ -81,12 +85,12 @@ func (r *Redactor) object(n *fhir.Node, t *definition.Type) bool {
 			i--
 		}
 	}
-	if n.Len() == 0 {
+	if n.Len() == 0 || n.Len() == 1 && n.At(0).Name() == "id" { // R4 ele-1: an id alone is nothing
 		return false
 	}
 	for _, e := range r.required[t] {
 		if !present(n, e) {
-			fill(n, e)
+			r.fill(n, e)
 		}
 	}
 	return true
