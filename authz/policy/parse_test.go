@@ -139,3 +139,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The self-test asks one of the types and purposes that no rule names; it must
+// still find a rule that is wrong for one that is named.
+func TestBrokenPromiseForOneTypeAndPurposeIsFound(t *testing.T) {
+	t.Parallel()
+	for _, typ := range append([]string{"record", "*"}, testTypes...) {
+		for _, purpose := range append([]string{"*"}, purposes...) {
+			csv := "role, role:x, x\np, role:x, " + typ + ", read, clinical, " + purpose + ", org & restricted_label, allow\nnever, role:x, *, read, clinical\n"
+			if _, err := New(Options{Policy: []byte(csv), Types: testTypes, PatientType: inCompartment}); !errors.Is(err, ErrSelfTest) {
+				t.Errorf("%s for %s: %v", typ, purpose, err)
+			}
+		}
+	}
+}

@@ -65,8 +65,9 @@ func (d *Decider) knownDenials() []denial {
 // widest scopes and every purpose, and asks for the ceiling.
 func (d *Decider) checkNever() error {
 	var problems Problems
+	types, asked := d.distinctTypes(), d.distinctPurposes()
 	for i := range d.doc.never {
-		if typ, broken := d.breaks(&d.doc.never[i]); broken {
+		if typ, broken := d.breaks(&d.doc.never[i], types, asked); broken {
 			r := &d.doc.never[i]
 			problems = append(problems, Problem{r.line, fmt.Sprintf("promises that %s never gets %s of class %s, but rules allow it on %s",
 				r.role, r.action, r.class, typ)})
@@ -78,19 +79,14 @@ func (d *Decider) checkNever() error {
 	return nil
 }
 
-func (d *Decider) breaks(r *row) (typ string, broken bool) {
-	types := []string{authz.Server}
-	for t := range d.types {
-		types = append(types, t)
-	}
-	slices.Sort(types)
+func (d *Decider) breaks(r *row, types, asked []string) (typ string, broken bool) {
 	req := authz.Request{Action: authz.Action(r.action)}
 	for _, typ := range types {
 		if !covers(r.typ, typ) {
 			continue
 		}
 		req.Type = typ
-		for _, purpose := range purposes {
+		for _, purpose := range asked {
 			s := authz.NewSubject(authz.SubjectClaims{ID: "user:self-test", Roles: []string{r.role}, Purpose: purpose,
 				Scopes: []string{"user/*.cruds", AdminScope}, Patient: "any", Orgs: make([]field.StorageID, 1)})
 			if d.compile(&s, req, featuresOf(&s)).program.ceiling&r.classes != 0 {
@@ -99,4 +95,45 @@ func (d *Decider) breaks(r *row) (typ string, broken bool) {
 		}
 	}
 	return "", false
+}
+
+// distinctTypes are the types that some line names and one of all others,
+// which no rule tells apart.
+func (d *Decider) distinctTypes() []string {
+	named := d.named(func(r *row) string { return r.typ })
+	named[auditType] = true
+	types, other := []string{authz.Server}, false
+	for t := range d.types {
+		if named[t] || !other {
+			types = append(types, t)
+		}
+		other = other || !named[t]
+	}
+	slices.Sort(types)
+	return types
+}
+
+// distinctPurposes are the purposes that some line names and one of all
+// others.
+func (d *Decider) distinctPurposes() []string {
+	named := d.named(func(r *row) string { return r.purpose })
+	var list []string
+	other := false
+	for _, p := range purposes {
+		if named[p] || !other {
+			list = append(list, p)
+		}
+		other = other || !named[p]
+	}
+	return list
+}
+
+func (d *Decider) named(column func(*row) string) map[string]bool {
+	set := map[string]bool{}
+	for _, rows := range [][]row{d.doc.rows, d.doc.never} {
+		for i := range rows {
+			set[column(&rows[i])] = true
+		}
+	}
+	return set
 }
