@@ -93,11 +93,14 @@ func (s *Store) start() (err error) {
 	if err := s.openDB(); err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
-		return errors.Join(err, s.db.Close())
+	s.gate.armed.Store(true)
+	if err := s.detached(s.load); err != nil {
+		if s.latch.err() == nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return err
 	}
 	s.space.keepBallast()
-	s.gate.armed.Store(true)
 	s.committer = newCommitter(s)
 	return nil
 }
