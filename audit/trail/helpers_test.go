@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"path/filepath"
 	"sync"
@@ -68,7 +69,7 @@ func (k *fakeKeys) Epoch(_ context.Context, id uint32) (Epoch, error) {
 	if k.down {
 		return Epoch{}, errDown
 	}
-	h := sha256.Sum256([]byte{byte(id), 'e'})
+	h := sha256.Sum256(binary.BigEndian.AppendUint32([]byte("epoch"), id))
 	return Epoch{ID: id, Key: h[:]}, nil
 }
 

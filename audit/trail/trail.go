@@ -242,6 +242,9 @@ func (t *Trail) Close() error {
 		close(t.stop)
 		t.wg.Wait()
 		t.met.unregister()
+		if t.failure() == nil {
+			_ = t.active.file.Truncate(t.active.off) // gives the reserve back; Open does the same
+		}
 		t.active.file.Close()
 		t.lock.Close()
 	})

@@ -1,0 +1,110 @@
+package trail
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+)
+
+func TestIntentsWithoutOutcomeAreFoundAfterACrash(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	tr := mustOpen(t, opt)
+	for range 30 {
+		mustRecord(t, tr, readEvent(1))
+	}
+	open := mustRecord(t, tr, intentEvent())
+	for range 30 {
+		tr.Queue(outcomeOf(mustRecord(t, tr, intentEvent())))
+	}
+	if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
+		t.Fatalf("intents of this process: %v, %v", got, err)
+	}
+	tr.Close()
+	for round := range 2 { // the low-water mark holds over several starts
+		tr = mustOpen(t, opt)
+		got, err := tr.OpenIntents(t.Context())
+		if err != nil || len(got) != 1 || got[0].Seq != open || got[0].Entities[0].ID == "" {
+			t.Fatalf("round %d: %+v, %v", round, got, err)
+		}
+		if round == 0 {
+			for range 20 {
+				mustRecord(t, tr, readEvent(1))
+			}
+		} else {
+			mustRecord(t, tr, outcomeOf(open))
+			if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
+				t.Fatalf("after the outcome: %+v, %v", got, err)
+			}
+		}
+		tr.Close()
+	}
+	if tr = mustOpen(t, opt); len(tr.intents.open) != 0 {
+		t.Error("resolved intent is still open")
+	}
+	if low := tr.intents.lowWater(tr.last.seq); low != tr.last.seq+1 {
+		t.Errorf("low-water mark %d", low)
+	}
+}
+
+func TestCancelledIntentIsConcluded(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	hold := make(chan struct{})
+	var held atomic.Bool
+	opt.disk.sync = func(f *os.File) error {
+		if held.Load() {
+			<-hold
+		}
+		return datasync(f)
+	}
+	tr := mustOpen(t, opt)
+	held.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := tr.Record(ctx, intentEvent()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	held.Store(false)
+	close(hold)
+	eventually(t, "no outcome", func() bool { return tr.Status().Events == 2 })
+	if e, err := tr.Get(t.Context(), 2); err != nil || e.IntentSeq != 1 || e.Outcome != audit.SeriousFailure {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestGarbageBeforeAuthenticationCannotFillTheTrail(t *testing.T) {
+	t.Parallel()
+	opt := testOptions(t, newFakeKeys())
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	opt.Now = func() time.Time { return time.Unix(0, now.Load()) }
+	tr := mustOpen(t, opt)
+	for range 100_000 {
+		tr.RecordPreAuth("192.0.2.1", "bad-token")
+	}
+	tr.RecordPreAuth("192.0.2.2", "no-token")
+	now.Add(int64(preAuthPeriod))
+	eventually(t, "no aggregate", func() bool { return tr.Status().Events == 2 })
+	got, err := tr.Search(t.Context(), Query{Kinds: []audit.Kind{audit.Login}})
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got[0].Reason != "bad-token x100000" && got[1].Reason != "bad-token x100000" {
+		t.Errorf("%q, %q", got[0].Reason, got[1].Reason)
+	}
+	for i := range preAuthPeers * 3 {
+		tr.RecordPreAuth(string(rune(i)), "x")
+	}
+	tr.pre.mu.Lock()
+	defer tr.pre.mu.Unlock()
+	if len(tr.pre.counts) > preAuthPeers+1 {
+		t.Errorf("table grew to %d", len(tr.pre.counts))
+	}
+	clear(tr.pre.counts)
+}
