@@ -1,0 +1,62 @@
+package interaction
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+)
+
+// Answer is a released answer: the only thing that a face may serialise. Its
+// fields are unexported and it is built from a grant that allows and a receipt
+// of a durable audit event, so that no bytes leave without both.
+type Answer struct {
+	status   int
+	body     []byte
+	etag     string
+	modified time.Time
+	location string
+	receipt  audit.Receipt
+}
+
+// errUnreleased means that code tried to answer without a decision or a
+// receipt. It is a programming error that fails closed.
+var errUnreleased = errors.New("answer has no grant or no receipt")
+
+func release(g authz.Grant, r audit.Receipt, a Answer) (*Answer, error) {
+	if !g.Allowed() || !r.Valid() {
+		return nil, errUnreleased
+	}
+	a.receipt = r
+	return &a, nil
+}
+
+// assemble releases an answer that is composed of released parts only.
+func assemble(a Answer, parts []*Answer) (*Answer, error) {
+	for _, p := range parts {
+		if p == nil || !p.receipt.Valid() {
+			return nil, errUnreleased
+		}
+		a.receipt = p.receipt
+	}
+	return &a, nil
+}
+
+// Status is the HTTP status that R4 gives this outcome.
+func (a *Answer) Status() int { return a.status }
+
+// Body is the FHIR JSON, nil when there is none. It must not be modified.
+func (a *Answer) Body() []byte { return a.body }
+
+// ETag is the entity tag with its W/ and quotes, or empty.
+func (a *Answer) ETag() string { return a.etag }
+
+// LastModified is the version's time, or zero.
+func (a *Answer) LastModified() time.Time { return a.modified }
+
+// Location is the versioned path below the base, Type/id/_history/n, or empty.
+func (a *Answer) Location() string { return a.location }
+
+// Receipt is the sequence of the audit event that covers the answer.
+func (a *Answer) Receipt() uint64 { return a.receipt.Seq() }

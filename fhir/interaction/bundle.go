@@ -1,0 +1,164 @@
+package interaction
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/bundle"
+	"github.com/fieldseal/fieldseal/fhir/model"
+)
+
+// batchParallel is how many entries of a batch run at once: enough to share the
+// trail's and the store's group commits.
+const batchParallel = 16
+
+// Bundle processes a batch or a transaction (R4 http.html#transaction).
+func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (*Answer, error) {
+	ev := begin(c, audit.Execute, "transaction")
+	plan, err := s.plan(body)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	if !plan.Transaction() {
+		ev.Subtype = "batch"
+		return s.batch(ctx, c, ev, plan)
+	}
+	a, err := retry(ctx, func() (*Answer, error) {
+		if plan == nil {
+			if plan, err = s.plan(body); err != nil {
+				return nil, err
+			}
+		}
+		p := plan
+		plan = nil // resolving rewrites it: another attempt starts afresh
+		return s.transaction(ctx, c, ev, p)
+	})
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	return a, nil
+}
+
+func (s *Service) plan(body []byte) (*bundle.Plan, error) {
+	r, err := fhir.Parse(body, fhir.Limits{MaxBytes: s.BundleBytes, MaxDepth: s.Limits.MaxDepth})
+	if err != nil {
+		return nil, err
+	}
+	if r.Type() != "Bundle" {
+		return nil, fail(Malformed, nil, "the base takes a Bundle of type batch or transaction")
+	}
+	plan, err := bundle.New(r, bundle.Options{Base: s.Base, MaxEntries: s.MaxEntries, Types: s.types})
+	var issues fhir.Issues
+	if errors.As(err, &issues) {
+		return nil, &Failure{Kind: Malformed, Issues: issues, cause: err}
+	}
+	return plan, err
+}
+
+// batch runs every entry by itself: the good ones land, each bad one gets its
+// own outcome.
+func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
+	entries := plan.Entries()
+	responses, parts := make([]model.Entry, len(entries)), make([]*Answer, len(entries))
+	receipt, err := s.Recorder.Record(ctx, ev)
+	if err != nil {
+		return nil, failure(err)
+	}
+	ordered := plan.Order()
+	for start := 0; start < len(ordered); {
+		end := start
+		for end < len(ordered) && ordered[end].Method == ordered[start].Method {
+			end++
+		}
+		s.parallel(ordered[start:end], func(e *bundle.Entry) {
+			a, err := s.entry(ctx, c, e)
+			responses[e.Index], parts[e.Index] = entryResponse(a, err), a
+		})
+		start = end
+	}
+	w := model.NewBundle(nil, model.Envelope{Type: model.BatchResponse})
+	released := []*Answer{{receipt: receipt}}
+	for i, r := range responses {
+		w.Add(r)
+		if parts[i] != nil {
+			released = append(released, parts[i])
+		}
+	}
+	return assemble(Answer{status: http.StatusOK, body: w.Finish()}, released)
+}
+
+func (s *Service) parallel(entries []*bundle.Entry, run func(*bundle.Entry)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, batchParallel)
+	for _, e := range entries {
+		slots <- struct{}{}
+		wg.Go(func() { defer func() { <-slots }(); run(e) })
+	}
+	wg.Wait()
+}
+
+// entry runs one entry of a batch, or a GET of a transaction.
+func (s *Service) entry(ctx context.Context, c Call, e *bundle.Entry) (*Answer, error) {
+	if e.Issues.HasErrors() {
+		return nil, s.refuse(ctx, begin(c, audit.Execute, "batch"), &Failure{Kind: Malformed, Issues: e.Issues})
+	}
+	c.IfMatch, c.IfNoneMatch, c.IfNoneExist = e.IfMatch, e.IfNoneMatch, e.IfNoneExist
+	switch e.Method {
+	case http.MethodPost:
+		return s.Create(ctx, c, e.Type, e.Resource.AppendJSON(nil))
+	case http.MethodPut:
+		if e.Query == "" {
+			return s.Update(ctx, c, e.Type, e.ID, e.Resource.AppendJSON(nil))
+		}
+	case http.MethodDelete:
+		if e.Query == "" {
+			return s.Delete(ctx, c, e.Type, e.ID)
+		}
+	case http.MethodGet, http.MethodHead:
+		c.Return = Representation
+		return s.get(ctx, c, e.URL)
+	}
+	return nil, s.refuse(ctx, begin(c, audit.Execute, "batch"), notServed(e))
+}
+
+func notServed(e *bundle.Entry) *Failure {
+	f := fail(Malformed, nil, "this interaction is not served in a Bundle")
+	f.Issues[0].Code = "not-supported"
+	f.Issues[0].Expression = []string{entryPath(e.Index)}
+	return f
+}
+
+// get serves the URL of a GET entry.
+func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) {
+	path, rawQuery, _ := strings.Cut(strings.TrimPrefix(url, "/"), "?")
+	seg := strings.Split(path, "/")
+	switch {
+	case len(seg) == 1 && seg[0] != "":
+		return s.Search(ctx, c, seg[0], rawQuery)
+	case len(seg) == 2:
+		return s.Read(ctx, c, seg[0], seg[1])
+	case len(seg) == 3 && seg[2] == "_history":
+		return s.History(ctx, c, seg[0], seg[1], rawQuery)
+	case len(seg) == 4 && seg[2] == "_history":
+		return s.VRead(ctx, c, seg[0], seg[1], seg[3])
+	}
+	return nil, s.refuse(ctx, begin(c, audit.Read, "read"), fail(Malformed, nil, "the URL of the entry names no interaction"))
+}
+
+func entryPath(i int) string { return "Bundle.entry[" + strconv.Itoa(i) + "]" }
+
+// entryResponse renders the result of one entry.
+func entryResponse(a *Answer, err error) model.Entry {
+	if err != nil {
+		f := failure(err)
+		return model.Entry{Response: &model.Response{Status: strconv.Itoa(f.Kind.Status()), Outcome: model.OperationOutcome(f.Issues)}}
+	}
+	return model.Entry{Resource: a.body, Response: &model.Response{Status: strconv.Itoa(a.status),
+		Location: a.location, ETag: a.etag, LastModified: a.modified}}
+}

@@ -1,0 +1,144 @@
+package interaction
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+type maskSet = field.ClassSet
+
+const allClasses = field.AllClasses
+
+// change is one decided, validated and sealed write that waits for its commit.
+type change struct {
+	grant    authz.Grant
+	draft    sealed.Draft
+	resource *fhir.Resource // nil for a deletion
+	created  bool
+}
+
+// stamp finishes a new version: server meta, seal, and the rule that moving a
+// resource to other keys is an action of its own (decision 8).
+func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Resource, previous *sealed.Stored) (change, error) {
+	at, err := s.Store.Stamp(ctx)
+	if err != nil {
+		return change{}, err
+	}
+	version := repository.Version(1)
+	if previous != nil {
+		version = previous.Record.Version + 1
+	}
+	r.SetMeta(versionTag(version)[3:len(versionTag(version))-1], instant(int64(at)))
+	if issues := s.Validator.Validate(r); issues.HasErrors() {
+		return change{}, issues
+	}
+	d, err := s.Vault.Seal(ctx, r, previous, at)
+	if err != nil {
+		return change{}, err
+	}
+	if len(d.Write.Record.Body) > maxSealedBytes {
+		return change{}, fhir.ErrTooLarge
+	}
+	if g.Mask(facts(d.Head)) == 0 {
+		return change{}, fail(Denied, nil, "the resource would lie outside of what the caller may write")
+	}
+	if previous != nil && !previous.Head.Deleted && previous.Record.Owner != d.Write.Record.Owner {
+		if err := s.mayReassign(ctx, c, r.Type()); err != nil {
+			return change{}, err
+		}
+	}
+	return change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted}, nil
+}
+
+// maxSealedBytes keeps every record below what any engine takes in one
+// document (16 MiB in MongoDB).
+const maxSealedBytes = 15 << 20
+
+func (s *Service) mayReassign(ctx context.Context, c Call, resourceType string) error {
+	g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Reassign, Type: resourceType})
+	if err != nil {
+		return err
+	}
+	if !g.Allowed() {
+		return fail(Denied, nil, "moving a resource to another patient needs the action reassign")
+	}
+	return nil
+}
+
+// commit makes the intent durable, commits, and queues the outcome (decision
+// 33). The receipt is the intent's.
+func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, expect []repository.Guard) (audit.Receipt, error) {
+	batch := repository.Batch{Expect: expect, Writes: make([]repository.Write, len(changes))}
+	ev.Entities = make([]audit.Entity, len(changes))
+	for i, ch := range changes {
+		batch.Writes[i] = ch.draft.Write
+		batch.Bump = append(batch.Bump, ch.draft.Guarded...)
+		ev.Entities[i] = intended(ch.draft)
+	}
+	intent := ev
+	intent.Outcome = audit.Intent
+	receipt, err := s.Recorder.Record(ctx, intent)
+	if err != nil {
+		return audit.Receipt{}, failure(err)
+	}
+	_, err = s.Store.Commit(ctx, batch)
+	s.conclude(ev, receipt, err)
+	return receipt, err
+}
+
+// written answers a write with what the caller asked for and may see.
+func (s *Service) written(ctx context.Context, c Call, ch change, receipt audit.Receipt) (*Answer, error) {
+	rec := ch.draft.Write.Record
+	a := Answer{status: http.StatusOK, etag: versionTag(rec.Version), modified: instant(ch.draft.Head.Updated),
+		location: location(rec.Key, ch.draft.Head.ID, rec.Version)}
+	if ch.created {
+		a.status = http.StatusCreated
+	}
+	body, etag, err := s.echo(ctx, c, ch)
+	if err != nil {
+		return nil, failure(err)
+	}
+	if etag != "" {
+		a.etag = etag
+	}
+	switch c.Return {
+	case Representation:
+		a.body = body
+	case Outcome:
+		a.body = successOutcome
+	}
+	return release(ch.grant, receipt, a)
+}
+
+// echo is the new version as the caller may read it; nil when the caller may
+// not, or did not ask.
+func (s *Service) echo(ctx context.Context, c Call, ch change) ([]byte, string, error) {
+	rec := ch.draft.Write.Record
+	g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Read, Type: rec.Key.Type})
+	if err != nil {
+		return nil, "", nil // a caller who may write but not read gets no representation
+	}
+	mask := g.Mask(facts(ch.draft.Head))
+	if mask == 0 || redact.Withheld(ch.draft.Head, mask) {
+		return nil, "", nil
+	}
+	if !s.hides(rec.Key.Type, mask) {
+		if c.Return != Representation {
+			return nil, versionTag(rec.Version), nil
+		}
+		return ch.resource.AppendJSON(nil), versionTag(rec.Version), nil
+	}
+	st, err := s.Vault.Adopt(ctx, rec)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.view(st, mask)
+}

@@ -1,0 +1,122 @@
+package interaction
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// Create stores a new resource under an id of the server's (R4
+// http.html#create). With IfNoneExist it is conditional and race-free: of any
+// number of concurrent creates with the same criteria one creates.
+func (s *Service) Create(ctx context.Context, c Call, resourceType string, body []byte) (*Answer, error) {
+	ev := begin(c, audit.Create, "create")
+	ev.Entities = []audit.Entity{{Type: resourceType}}
+	a, err := retry(ctx, func() (*Answer, error) { return s.create(ctx, c, ev, resourceType, body) })
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	return a, nil
+}
+
+func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceType string, body []byte) (*Answer, error) {
+	r, err := s.parse(resourceType, body)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.decideWrite(ctx, c, &ev, authz.Create, resourceType)
+	if err != nil {
+		return nil, err
+	}
+	var guards []repository.Guard
+	if c.IfNoneExist != "" {
+		var found []*sealed.Stored
+		if found, guards, err = s.matches(ctx, c, resourceType, c.IfNoneExist); err != nil {
+			return nil, err
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return s.existing(ctx, c, g, ev, found[0])
+		default:
+			return nil, fail(Precondition, nil, "If-None-Exist matches more than one resource")
+		}
+	}
+	r.SetID(newID())
+	if err := s.checkNew(g, r); err != nil {
+		return nil, err
+	}
+	ch, err := s.stamp(ctx, c, g, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := s.commit(ctx, ev, []change{ch}, guards)
+	if err != nil {
+		return nil, err
+	}
+	return s.written(ctx, c, ch, receipt)
+}
+
+// checkNew refuses a new resource that carries elements of classes which the
+// caller may not see: nobody could tell later whose word they are.
+func (s *Service) checkNew(g authz.Grant, r *fhir.Resource) error {
+	if !s.hides(r.Type(), g.Ceiling()) {
+		return nil
+	}
+	if err := s.Redactor.Check(r, g.Ceiling()); err != nil {
+		return mergeFailure(err)
+	}
+	return nil
+}
+
+// existing answers a conditional create that found its resource: 200 and the
+// location, nothing written (R4 http.html#ccreate).
+func (s *Service) existing(ctx context.Context, c Call, g authz.Grant, ev audit.Event, st *sealed.Stored) (*Answer, error) {
+	rec := st.Record
+	ev.Entities = []audit.Entity{entity(st.Head, rec.Key.Type, uint64(rec.Version), 0)}
+	receipt, err := s.Recorder.Record(ctx, ev)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return release(g, receipt, Answer{status: http.StatusOK, etag: versionTag(rec.Version),
+		modified: instant(st.Head.Updated), location: location(rec.Key, st.Head.ID, rec.Version)})
+}
+
+// parse reads a body as a resource of the type in the URL.
+func (s *Service) parse(resourceType string, body []byte) (*fhir.Resource, error) {
+	if !s.Definitions.IsResource(resourceType) {
+		return nil, fail(NotFound, nil, "unknown resource type")
+	}
+	r, err := fhir.Parse(body, s.Limits)
+	if err != nil {
+		return nil, err
+	}
+	if r.Type() != resourceType {
+		return nil, fail(Malformed, nil, "the body's resourceType is not the type in the URL")
+	}
+	return r, nil
+}
+
+// decideWrite is decide for writes; resources that only the server authors
+// are refused whatever the rules say.
+func (s *Service) decideWrite(ctx context.Context, c Call, ev *audit.Event, action authz.Action, resourceType string) (authz.Grant, error) {
+	if resourceType == auditEvent {
+		return authz.Grant{}, fail(Denied, nil, "AuditEvent is written by the server alone")
+	}
+	return s.decide(ctx, c, ev, action, resourceType)
+}
+
+// newID is a random UUID (RFC 9562 §5.4), which is a FHIR id.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,84 @@
+package interaction
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// Delete makes a tombstone (R4 http.html#delete). Deleting what is unknown,
+// invisible or deleted already succeeds without effect and without telling
+// which of them it was.
+func (s *Service) Delete(ctx context.Context, c Call, resourceType, id string) (*Answer, error) {
+	ev := begin(c, audit.Delete, "delete")
+	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
+	a, err := retry(ctx, func() (*Answer, error) { return s.delete(ctx, c, ev, resourceType, id) })
+	if err != nil {
+		return nil, s.refuse(ctx, ev, lostRace(c, err))
+	}
+	return a, nil
+}
+
+func (s *Service) delete(ctx context.Context, c Call, ev audit.Event, resourceType, id string) (*Answer, error) {
+	if f := s.known(resourceType, id); f != nil {
+		return nil, f
+	}
+	ch, g, err := s.prepareDelete(ctx, c, &ev, resourceType, id)
+	if err != nil {
+		return nil, err
+	}
+	if ch == nil {
+		receipt, err := s.Recorder.Record(ctx, ev)
+		if err != nil {
+			return nil, failure(err)
+		}
+		return release(g, receipt, Answer{status: http.StatusNoContent})
+	}
+	receipt, err := s.commit(ctx, ev, []change{*ch}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return release(g, receipt, deleted(*ch))
+}
+
+func deleted(ch change) Answer {
+	return Answer{status: http.StatusNoContent, etag: versionTag(ch.draft.Write.Record.Version),
+		modified: instant(ch.draft.Head.Updated)}
+}
+
+// prepareDelete does everything of a deletion but the commit; the change is
+// nil when there is nothing to delete for this caller.
+func (s *Service) prepareDelete(ctx context.Context, c Call, ev *audit.Event, resourceType, id string) (*change, authz.Grant, error) {
+	g, err := s.decideWrite(ctx, c, ev, authz.Delete, resourceType)
+	if err != nil {
+		return nil, g, err
+	}
+	st, err := s.Vault.Load(ctx, s.Vault.Key(resourceType, id))
+	if errors.Is(err, repository.ErrNotFound) || errors.Is(err, sealed.ErrErased) {
+		return nil, g, nil
+	}
+	if err != nil {
+		return nil, g, err
+	}
+	mask := s.visible(g, st)
+	if mask == 0 || st.Head.Deleted {
+		return nil, g, nil
+	}
+	if err := s.checkMatch(ctx, c, st, mask); err != nil {
+		return nil, g, err
+	}
+	at, err := s.Store.Stamp(ctx)
+	if err != nil {
+		return nil, g, err
+	}
+	d, err := s.Vault.SealTombstone(ctx, st, at)
+	if err != nil {
+		return nil, g, err
+	}
+	return &change{grant: g, draft: d}, g, nil
+}

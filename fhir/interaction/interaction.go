@@ -1,0 +1,121 @@
+// Package interaction is what the server does: one file per FHIR interaction.
+//
+// Start with Service and read.go. Every interaction has the same spine: decide
+// (authz), look (repository/sealed), shape (redact, validate), record (audit),
+// and only then release. A face such as fhir/rest gets an *Answer or a *Failure
+// and can serialise nothing else.
+//
+// Security notes: an interaction that is denied or fails after authentication
+// leaves an audit event too, and its failure leaves only when that event is
+// durable. Unknown and invisible resources are told apart nowhere. The package
+// knows no engine, no KMS, no policy engine and no HTTP.
+//
+// All methods of Service may be called concurrently.
+package interaction
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/bundle"
+	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// Validator checks a resource's structure; no issues means valid.
+type Validator interface {
+	Validate(r *fhir.Resource) fhir.Issues
+}
+
+// Options are the parts of a Service; all are required.
+type Options struct {
+	Definitions *definition.Registry
+	Vault       *sealed.Vault
+	Store       repository.Store
+	Decider     authz.Decider
+	Recorder    audit.Recorder
+	Trail       Trail
+	Validator   Validator
+	Redactor    *redact.Redactor
+	Classes     *field.Table
+	Parameters  *search.Parameters
+	Limits      fhir.Limits
+	Base        string // FHIR base URL without a slash at the end
+	MaxEntries  int    // of a Bundle
+	BundleBytes int    // of a batch or transaction
+}
+
+// Service serves interactions.
+type Service struct {
+	Options
+	types bundle.Types
+}
+
+// New returns a service; it panics on a missing part, which is a wiring error.
+func New(o Options) *Service {
+	if o.Definitions == nil || o.Vault == nil || o.Store == nil || o.Decider == nil || o.Recorder == nil ||
+		o.Trail == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Parameters == nil {
+		panic("interaction: a required part is missing")
+	}
+	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions)}
+}
+
+// Return is what a write answers with (R4 http.html#ops).
+type Return uint8
+
+// The values of Prefer: return.
+const (
+	Representation Return = iota
+	Minimal
+	Outcome
+)
+
+// Call is the context of one interaction: who asks, and the conditional
+// headers as sent.
+type Call struct {
+	Subject   authz.Subject
+	RequestID string
+	TraceID   string
+	Return    Return
+
+	IfMatch         string
+	IfNoneMatch     string
+	IfModifiedSince time.Time
+	IfNoneExist     string
+}
+
+// maxAttempts bounds how often a write without precondition is tried again
+// when another request changed the same record between look and commit.
+const maxAttempts = 16
+
+// retry runs a write until it does not lose a race, at most maxAttempts times.
+func retry(ctx context.Context, attempt func() (*Answer, error)) (*Answer, error) {
+	for i := 1; ; i++ {
+		a, err := attempt()
+		if !errors.Is(err, repository.ErrConflict) || i == maxAttempts || ctx.Err() != nil {
+			return a, err
+		}
+	}
+}
+
+// known refuses what is no resource type or no id before anything else looks
+// at it.
+func (s *Service) known(resourceType, id string) *Failure {
+	if !s.Definitions.IsResource(resourceType) {
+		return fail(NotFound, nil, "unknown resource type")
+	}
+	if !fhir.ValidID(id) {
+		return fail(Malformed, nil, "a logical id is 1 to 64 letters, digits, '-' and '.'")
+	}
+	return nil
+}
+
+func instant(stamp int64) time.Time { return time.UnixMicro(stamp).UTC() }

@@ -1,0 +1,136 @@
+package interaction
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// Read answers the current version (R4 http.html#read).
+func (s *Service) Read(ctx context.Context, c Call, resourceType, id string) (*Answer, error) {
+	return s.readOne(ctx, c, "read", resourceType, id, "")
+}
+
+// VRead answers one version (R4 http.html#vread).
+func (s *Service) VRead(ctx context.Context, c Call, resourceType, id, version string) (*Answer, error) {
+	return s.readOne(ctx, c, "vread", resourceType, id, version)
+}
+
+func (s *Service) readOne(ctx context.Context, c Call, subtype, resourceType, id, version string) (*Answer, error) {
+	ev := begin(c, audit.Read, subtype)
+	if f := s.known(resourceType, id); f != nil {
+		return nil, s.refuse(ctx, ev, f)
+	}
+	if resourceType == auditEvent {
+		return s.readAuditEvent(ctx, c, ev, id)
+	}
+	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
+	g, err := s.decide(ctx, c, &ev, authz.Read, resourceType)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	st, err := s.load(ctx, resourceType, id, version)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, s.erased(ctx, g, resourceType, id, err))
+	}
+	mask, err := s.judge(ctx, g, st, version != "")
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	body, etag, err := s.view(st, mask)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	ev.Entities[0] = entity(st.Head, resourceType, uint64(st.Record.Version), mask)
+	a := Answer{status: http.StatusOK, body: body, etag: etag, modified: instant(st.Head.Updated)}
+	if notModified(c, a) {
+		a.status, a.body = http.StatusNotModified, nil
+		ev.Entities[0].Classes = 0
+	}
+	receipt, err := s.Recorder.Record(ctx, ev)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return release(g, receipt, a)
+}
+
+// load fetches a version; an unreadable version number is as unknown as an
+// unused one (R4 http.html#vread).
+func (s *Service) load(ctx context.Context, resourceType, id, version string) (*sealed.Stored, error) {
+	key := s.Vault.Key(resourceType, id)
+	if version == "" {
+		return s.Vault.Load(ctx, key)
+	}
+	n, err := strconv.ParseUint(version, 10, 63)
+	if err != nil || n == 0 || version[0] == '0' {
+		return nil, repository.ErrNotFound
+	}
+	return s.Vault.LoadVersion(ctx, key, repository.Version(n))
+}
+
+// erased tells an erased patient from one that never was, to callers who see
+// every patient; to all others both are unknown.
+func (s *Service) erased(ctx context.Context, g authz.Grant, resourceType, id string, err error) error {
+	if resourceType != "Patient" || !g.Unrestricted() || !errors.Is(err, repository.ErrNotFound) {
+		return hideErased(g, err)
+	}
+	gone, ferr := s.Vault.Forgotten(ctx, id)
+	if ferr != nil {
+		return ferr
+	}
+	if gone {
+		return sealed.ErrErased
+	}
+	return err
+}
+
+// hideErased makes an erased record as unknown as any other to callers whose
+// compartment cannot be checked any more.
+func hideErased(g authz.Grant, err error) error {
+	if errors.Is(err, sealed.ErrErased) && !g.Unrestricted() {
+		return repository.ErrNotFound
+	}
+	return err
+}
+
+// judge returns the mask of a version. Versions of the past are judged by
+// their own labels and by the current ones; the stricter wins (access.md).
+func (s *Service) judge(ctx context.Context, g authz.Grant, st *sealed.Stored, past bool) (mask maskSet, err error) {
+	mask = s.visible(g, st)
+	if past && mask != 0 {
+		current, err := s.Vault.Load(ctx, st.Record.Key)
+		switch {
+		case errors.Is(err, repository.ErrNotFound):
+		case err != nil:
+			return 0, err
+		case current.Record.Version != st.Record.Version:
+			mask &= g.Mask(facts(current.Head))
+			if redact.Withheld(st.Head, mask) {
+				mask = 0
+			}
+		}
+	}
+	switch {
+	case mask == 0:
+		return 0, repository.ErrNotFound
+	case st.Head.Deleted:
+		return 0, fail(Gone, nil, "the resource was deleted")
+	}
+	return mask, nil
+}
+
+// notModified evaluates If-None-Match and If-Modified-Since of a read (RFC
+// 9110 §13.2.2).
+func notModified(c Call, a Answer) bool {
+	if c.IfNoneMatch != "" {
+		return tagMatches(c.IfNoneMatch, a.etag)
+	}
+	return !c.IfModifiedSince.IsZero() && !a.modified.Truncate(1e9).After(c.IfModifiedSince)
+}

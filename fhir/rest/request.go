@@ -1,0 +1,183 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+)
+
+// badTarget tells why a request target is refused before routing: FHIR paths
+// need no escape, dot segment, empty segment or path parameter (abuse 18).
+func badTarget(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	switch {
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		return "method"
+	case strings.ContainsAny(path, `%;\`), strings.Contains(path, "//"), strings.Contains(path, "/.."), strings.Contains(path, "/./"):
+		return "path"
+	case len(r.Header.Values("Authorization")) > 1:
+		return "authorization"
+	case strings.Contains(r.URL.RawQuery, "access_token"):
+		return "query token"
+	}
+	return ""
+}
+
+var targetTexts = map[string]string{
+	"path":          "the path holds an escape, an empty or a dot segment",
+	"authorization": "more than one Authorization header",
+	"query token":   "a token in the query string is refused and must be considered lost: revoke it",
+	"method":        "this method is not served here",
+}
+
+// authenticate makes the Call of the request, or answers 401. It looks at no
+// byte of the body.
+func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
+	peer, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+	if err != nil {
+		peer = c.Request.RemoteAddr
+	}
+	header := c.GetHeader("Authorization")
+	scheme, bearer, _ := strings.Cut(header, " ")
+	if header == "" || !strings.EqualFold(scheme, "Bearer") || bearer == "" {
+		h.Gatekeeper.RecordPreAuth(peer, "no-token")
+		c.Header("WWW-Authenticate", `Bearer realm="fhir"`)
+		h.outcome(c, http.StatusUnauthorized, "login", "a bearer token is needed")
+		return interaction.Call{}, false
+	}
+	subject, err := h.Authenticator.Verify(c.Request.Context(), bearer, peer)
+	if err != nil || !subject.Valid() {
+		if err != nil && !h.Unauthorized(err) {
+			h.failed(c, err)
+			return interaction.Call{}, false
+		}
+		h.Gatekeeper.RecordPreAuth(peer, "invalid-token")
+		c.Header("WWW-Authenticate", `Bearer realm="fhir", error="invalid_token"`)
+		h.outcome(c, http.StatusUnauthorized, "login", "the token is unknown, expired or revoked")
+		return interaction.Call{}, false
+	}
+	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID),
+		IfMatch: c.GetHeader("If-Match"), IfNoneMatch: c.GetHeader("If-None-Match"),
+		IfNoneExist: strings.TrimPrefix(c.GetHeader("If-None-Exist"), "?")}
+	if since := c.GetHeader("If-Modified-Since"); since != "" {
+		call.IfModifiedSince, _ = http.ParseTime(since) // RFC 9110 §13.1.3: ignored when invalid
+	}
+	return call, true
+}
+
+// deadline bounds the interaction in time.
+func (h *Handler) deadline(c *gin.Context, r route) context.CancelFunc {
+	d := h.Timeout
+	if r.bundle {
+		d = h.BundleTimeout
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), max(d, time.Second))
+	c.Request = c.Request.WithContext(ctx)
+	return cancel
+}
+
+// body reads the request's resource, or answers 415, 413 or 400.
+func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok bool) {
+	if len(c.Request.Header.Values("Content-Type")) > 1 || !fhirMedia(c.GetHeader("Content-Type")) {
+		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Type must be application/fhir+json")
+		return nil, nil, false
+	}
+	limit, release := h.BodyBytes, func() {}
+	if r.bundle {
+		limit = h.BundleBytes
+		select {
+		case h.budget <- struct{}{}:
+			release = func() { <-h.budget }
+		case <-c.Request.Context().Done():
+			h.failed(c, c.Request.Context().Err())
+			return nil, nil, false
+		}
+	}
+	if body, err := readBody(c.Request, limit); err != nil {
+		release()
+		h.badBody(c, err)
+		return nil, nil, false
+	} else {
+		return body, release, true
+	}
+}
+
+var (
+	errBodyTooLarge = errors.New("body exceeds the limit")
+	errEncoding     = errors.New("content encoding is not supported")
+)
+
+// readBody reads at most limit bytes after decompression, so that a gzip bomb
+// costs no more than an honest body (abuse 9).
+func readBody(r *http.Request, limit int) ([]byte, error) {
+	if r.ContentLength > int64(limit) {
+		return nil, errBodyTooLarge
+	}
+	var in io.Reader = r.Body
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	case "gzip":
+		z, err := gzip.NewReader(io.LimitReader(r.Body, int64(limit)))
+		if err != nil {
+			return nil, fmt.Errorf("reading gzip: %w", err)
+		}
+		in = z
+	default:
+		return nil, errEncoding
+	}
+	size := 4 << 10
+	if r.ContentLength > 0 {
+		size = int(r.ContentLength) + 1
+	}
+	b := make([]byte, 0, size)
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := in.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			return nil, errBodyTooLarge
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+func (h *Handler) badBody(c *gin.Context, err error) {
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		c.Header("Connection", "close")
+		h.outcome(c, http.StatusRequestEntityTooLarge, "too-long", "the body exceeds the limit of this server")
+	case errors.Is(err, errEncoding):
+		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Encoding must be gzip or absent")
+	default:
+		h.outcome(c, http.StatusBadRequest, "invalid", "the body could not be read to its end")
+	}
+}
+
+func fhirMedia(header string) bool {
+	if header == "application/fhir+json" {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(header)
+	if err != nil || media != "application/fhir+json" && media != "application/json" {
+		return false
+	}
+	charset, has := params["charset"]
+	return !has || strings.EqualFold(charset, "utf-8")
+}

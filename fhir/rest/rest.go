@@ -1,0 +1,135 @@
+// Package rest is the FHIR REST face: HTTP in, interactions out (R4 http.html).
+//
+// Start with New and routes.go: the one table from which both gin's routes and
+// the CapabilityStatement are made, so that the server cannot claim what it
+// does not serve. A handler turns a request into an interaction.Call and can
+// write nothing but a released *interaction.Answer or an OperationOutcome that
+// holds no element value.
+//
+// Security notes: every request below the base needs a bearer token but
+// metadata; before authentication nothing of the body is read. Paths with
+// escapes, dot segments or parameters are refused before routing (abuse 18).
+// X-Forwarded-For, X-HTTP-Method-Override and the like are ignored.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+)
+
+// Defaults of Options.
+const (
+	DefaultTimeout       = 30 * time.Second
+	DefaultBodyBytes     = 8 << 20  // of one resource
+	DefaultBundleBytes   = 64 << 20 // of a batch or transaction
+	DefaultBundleBudget  = 256 << 20
+	DefaultBundleTimeout = 5 * time.Minute
+)
+
+// Authenticator turns a bearer token into a subject. Its errors say 401, but
+// for ErrUnavailable of the layers below.
+type Authenticator interface {
+	Verify(ctx context.Context, bearer, address string) (authz.Subject, error)
+}
+
+// Gatekeeper records what fails before authentication, aggregated per peer so
+// that garbage cannot fill the trail (decision 35).
+type Gatekeeper interface {
+	RecordPreAuth(peer, reason string)
+}
+
+// Options configure a Handler. Service, Authenticator, Gatekeeper and Metadata
+// are required.
+type Options struct {
+	Service       *interaction.Service
+	Authenticator Authenticator
+	Gatekeeper    Gatekeeper
+	// Metadata is the CapabilityStatement.
+	Metadata []byte
+	// Ready reports why patient data cannot be served; nil when it can.
+	Ready func(ctx context.Context) error
+	// Unauthorized reports whether an error of Verify means a bad token (401);
+	// every other error is a fault of the server (503).
+	Unauthorized func(error) bool
+
+	Prefix        string // path of the FHIR base, such as /fhir
+	BodyBytes     int
+	BundleBytes   int
+	Timeout       time.Duration
+	BundleTimeout time.Duration
+	Log           *slog.Logger
+}
+
+// Handler serves the FHIR base, /healthz and /readyz.
+type Handler struct {
+	Options
+	engine *gin.Engine
+	meter  *meter
+	budget chan struct{}
+}
+
+// New returns the handler; it panics when a required part is missing, which is
+// a wiring error.
+func New(o Options) *Handler {
+	if o.Service == nil || o.Authenticator == nil || o.Gatekeeper == nil || len(o.Metadata) == 0 || o.Ready == nil || o.Unauthorized == nil {
+		panic("rest: a required part is missing")
+	}
+	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes))}
+	gin.SetMode(gin.ReleaseMode)
+	h.engine = gin.New()
+	h.engine.HandleMethodNotAllowed = true
+	h.engine.RedirectTrailingSlash = false
+	h.engine.ForwardedByClientIP = false
+	h.engine.NoRoute(func(c *gin.Context) { h.outcome(c, http.StatusNotFound, "not-found", "no such resource path") })
+	h.engine.NoMethod(func(c *gin.Context) {
+		h.outcome(c, http.StatusMethodNotAllowed, "not-supported", "this method is not served here")
+	})
+	h.engine.Use(h.recovered, h.measured, h.identified)
+	h.engine.GET("/healthz", func(c *gin.Context) { c.Status(http.StatusOK) })
+	h.engine.GET("/readyz", h.ready)
+	base := h.engine.Group(o.Prefix)
+	for _, r := range routes {
+		for _, method := range r.methods {
+			base.Handle(method, r.path, h.handle(r))
+		}
+	}
+	return h
+}
+
+// bundlesAtOnce bounds the memory of concurrent Bundles.
+func bundlesAtOnce(bundleBytes int) int { return max(1, DefaultBundleBudget/max(1, bundleBytes)) }
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if reason := badTarget(r); reason != "" {
+		h.refuseTarget(w, reason)
+		return
+	}
+	h.engine.ServeHTTP(w, r)
+}
+
+func (h *Handler) ready(c *gin.Context) {
+	if err := h.Ready(c.Request.Context()); err != nil {
+		c.Header("Retry-After", retryAfter)
+		h.outcome(c, http.StatusServiceUnavailable, "transient", "not ready: "+publicReason(err))
+		return
+	}
+	c.Status(http.StatusOK)
+}
+
+// publicReason is what readiness tells: the class of trouble, no detail.
+func publicReason(err error) string {
+	var f *interaction.Failure
+	if errors.As(err, &f) {
+		return f.Error()
+	}
+	return "the store, the key service or the audit trail does not answer"
+}

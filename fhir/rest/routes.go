@@ -1,0 +1,131 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+)
+
+// Level says where an interaction stands in a CapabilityStatement.
+type Level uint8
+
+// The levels of interactions.
+const (
+	Open     Level = iota // needs no token, no interaction code
+	System                // rest.interaction
+	Type                  // rest.resource.interaction
+	ReadOnly              // as Type, and served for AuditEvent as well
+)
+
+// Interaction is one served interaction by R4's code
+// (valueset-restful-interaction, system-restful-interaction).
+type Interaction struct {
+	Level Level
+	Code  string
+}
+
+// route is one line of the routing table.
+type route struct {
+	methods []string
+	path    string
+	serves  []Interaction
+	bundle  bool // the body may be as large as a Bundle
+	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
+}
+
+var get = []string{http.MethodGet, http.MethodHead}
+
+// routes is everything that is served below the base.
+var routes = []route{
+	{methods: get, path: "/metadata"},
+	{methods: []string{http.MethodPost}, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.Bundle(c.Request.Context(), call, body)
+		}},
+	{methods: get, path: "/:type", serves: []Interaction{{ReadOnly, "search-type"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.Search(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
+		}},
+	{methods: []string{http.MethodPost}, path: "/:type", serves: []Interaction{{Type, "create"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.Create(c.Request.Context(), call, c.Param("type"), body)
+		}},
+	{methods: get, path: "/:type/:id", serves: []Interaction{{ReadOnly, "read"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.Read(c.Request.Context(), call, c.Param("type"), c.Param("id"))
+		}},
+	{methods: []string{http.MethodPut}, path: "/:type/:id", serves: []Interaction{{Type, "update"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.Update(c.Request.Context(), call, c.Param("type"), c.Param("id"), body)
+		}},
+	{methods: []string{http.MethodDelete}, path: "/:type/:id", serves: []Interaction{{Type, "delete"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.Delete(c.Request.Context(), call, c.Param("type"), c.Param("id"))
+		}},
+	{methods: get, path: "/:type/:id/_history", serves: []Interaction{{Type, "history-instance"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.History(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Request.URL.RawQuery)
+		}},
+	{methods: get, path: "/:type/:id/_history/:version", serves: []Interaction{{Type, "vread"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.VRead(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Param("version"))
+		}},
+}
+
+// Served lists the interactions of the routing table, for the
+// CapabilityStatement.
+func Served() []Interaction {
+	var all []Interaction
+	for _, r := range routes {
+		all = append(all, r.serves...)
+	}
+	return all
+}
+
+// handle is the spine of every route.
+func (h *Handler) handle(r route) gin.HandlerFunc {
+	if r.run == nil {
+		return h.metadata
+	}
+	return func(c *gin.Context) {
+		f, ok := h.negotiate(c)
+		if !ok {
+			return
+		}
+		call, ok := h.authenticate(c)
+		if !ok {
+			return
+		}
+		if prefer(c.GetHeader("Prefer"), &call, r.bundle) != nil {
+			h.outcome(c, http.StatusBadRequest, "invalid", "Prefer: return must be minimal, representation or OperationOutcome")
+			return
+		}
+		cancel := h.deadline(c, r)
+		defer cancel()
+		var body []byte
+		if c.Request.Method == http.MethodPost || c.Request.Method == http.MethodPut {
+			var release func()
+			if body, release, ok = h.body(c, r); !ok {
+				return
+			}
+			defer release()
+		}
+		a, err := r.run(h, c, call, body)
+		if err != nil {
+			h.failed(c, err)
+			return
+		}
+		h.answer(c, f, a)
+	}
+}
+
+func (h *Handler) metadata(c *gin.Context) {
+	f, ok := h.negotiate(c)
+	if !ok {
+		return
+	}
+	c.Header("Access-Control-Allow-Origin", "*")
+	h.write(c, f, http.StatusOK, h.Metadata)
+}

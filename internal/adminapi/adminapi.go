@@ -1,0 +1,66 @@
+// Package adminapi is the local face for operators: JSON over a unix socket in
+// the data folder that only the server's own user can open.
+//
+// Start with Backend. The server serves it with NewHandler; commands reach it
+// with Client, or use the same Backend in their own process when no server
+// runs. Long work streams its progress, one JSON object a line.
+//
+// Security notes: whoever opens the socket is the operating-system user that
+// could read every file of the server anyway; the file mode (0600, in a 0700
+// folder) is the check. Every call leaves an audit event.
+package adminapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+)
+
+// SocketName is the file of the socket inside the data folder.
+const SocketName = "admin.sock"
+
+// TokenRequest asks for a development token.
+type TokenRequest struct {
+	Role         string        `json:"role"`
+	Patient      string        `json:"patient,omitempty"`      // logical id, for role patient
+	Practitioner string        `json:"practitioner,omitempty"` // logical id
+	Lifetime     time.Duration `json:"lifetime,omitempty"`     // 0: the default
+}
+
+// TokenReply is a token that is shown once.
+type TokenReply struct {
+	Token string `json:"token"`
+	Base  string `json:"base"` // FHIR base; empty when no server runs
+}
+
+// EraseRequest names a patient to erase.
+type EraseRequest struct {
+	Patient string `json:"patient"`
+	Reason  string `json:"reason"`
+}
+
+// Stats are the sizes of everything that is stored, in bytes and counts.
+type Stats struct {
+	Store    any `json:"store"`
+	Keystore any `json:"keystore"`
+	Trail    any `json:"trail"`
+}
+
+// Progress is one step of long work; Total is 0 when unknown.
+type Progress struct {
+	Step  string `json:"step"`
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+}
+
+// Backend is what operators can ask. Errors hold no patient data.
+type Backend interface {
+	Token(ctx context.Context, r TokenRequest) (TokenReply, error)
+	RevokeToken(ctx context.Context, token string) error
+	KeysStatus(ctx context.Context) (keyring.Status, error)
+	RotateKEK(ctx context.Context, progress func(Progress)) error
+	Erase(ctx context.Context, r EraseRequest, progress func(Progress)) (interaction.EraseReport, error)
+	Stats(ctx context.Context) (Stats, error)
+}

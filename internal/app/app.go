@@ -1,0 +1,133 @@
+// Package app wires Fieldseal: it is the one place where engine, keys, trail,
+// policy and faces meet.
+//
+// Start with Open, which builds the parts in the order in which they need each
+// other, and Serve. Close releases them in the reverse order: faces first, so
+// that nothing asks a part that is gone; the trail after the service, so that
+// the last outcome is recorded; the keystore last.
+//
+// Security notes: a data folder and its keystore belong together. A keystore
+// that is missing, fresh or another tenant's is refused beside existing data:
+// making new keys there would turn old records into noise silently.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/policy"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+	"github.com/fieldseal/fieldseal/fhir/rest"
+	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/localstore"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// origin names the chain of audit events of the only node that an embedded
+// engine has.
+const origin = "n1"
+
+// App is an open Fieldseal.
+type App struct {
+	cfg  config.Options
+	log  *slog.Logger
+	base string
+
+	definitions *definition.Registry
+	keystore    *localstore.Store
+	ring        *keyring.Ring
+	store       *localstore.Store
+	trailKeys   *trail.RingKeys
+	trail       *trail.Trail
+	tokens      *token.Issuer
+	decider     *policy.Decider
+	vault       *sealed.Vault
+	service     *interaction.Service
+	handler     *rest.Handler
+	flight      inFlight
+
+	// fatal receives the failure after which the process must not go on.
+	fatal   chan error
+	closers []func() error
+	closing sync.Once
+}
+
+// Open builds everything but the listeners. base is the FHIR base URL that
+// answers carry.
+func Open(ctx context.Context, cfg config.Options, base string, log *slog.Logger) (a *App, err error) {
+	a = &App{cfg: cfg, log: log, base: base, definitions: definition.Default(), fatal: make(chan error, 4)}
+	a.flight.init()
+	defer func() {
+		if err != nil {
+			_ = a.Close() // the first error is the one to report
+			a = nil
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return a, fmt.Errorf("creating the data folder: %w", err)
+	}
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"keystore", a.openKeystore}, {"store", a.openStore}, {"audit trail", a.openTrail},
+		{"policy", a.openPolicy}, {"service", a.openService},
+	} {
+		if err := step.run(ctx); err != nil {
+			return a, fmt.Errorf("opening the %s: %w", step.name, err)
+		}
+	}
+	return a, nil
+}
+
+// Close releases everything; it may be called more than once.
+func (a *App) Close() error {
+	var errs []error
+	a.closing.Do(func() {
+		for i := len(a.closers) - 1; i >= 0; i-- {
+			errs = append(errs, a.closers[i]())
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
+
+// fail reports a failure after which the process must end.
+func (a *App) fail(part string) func(error) {
+	return func(err error) {
+		select {
+		case a.fatal <- fmt.Errorf("%s failed: %w", part, err):
+		default: // the first few are enough
+		}
+	}
+}
+
+// Fatal delivers failures after which the process must exit non-zero.
+func (a *App) Fatal() <-chan error { return a.fatal }
+
+func (a *App) path(name string) string { return filepath.Join(a.cfg.Data, name) }
+
+// checkTenant binds the data to the keystore's tenant.
+func (a *App) checkTenant(ctx context.Context) error {
+	tenant := a.ring.Tenant()
+	row, err := a.store.Table("meta").Get(ctx, []byte("tenant"))
+	if errors.Is(err, repository.ErrNotFound) {
+		_, err = a.store.Table("meta").PutIf(ctx, []byte("tenant"), tenant[:], 0)
+		return err
+	}
+	if err == nil && string(row.Value) != string(tenant[:]) {
+		return errors.New("the keystore belongs to other data: restore the keystore of this data folder; nothing was changed")
+	}
+	return err
+}

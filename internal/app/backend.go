@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/config"
+)
+
+var _ adminapi.Backend = (*App)(nil)
+
+// operator is the agent of calls through the admin socket.
+const operator = "user:operator"
+
+// developmentClient is the client of tokens that operators issue.
+const developmentClient = "fieldseal-cli"
+
+func (a *App) operatorEvent(kind audit.Kind, subtype string, action audit.Action) audit.Event {
+	return audit.Event{Kind: kind, Subtype: subtype, Action: action, Outcome: audit.Success,
+		Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"}}
+}
+
+// record makes an event durable before the call that it covers has an effect.
+func (a *App) record(ctx context.Context, ev audit.Event) error {
+	_, err := a.trail.Record(ctx, ev)
+	return err
+}
+
+// Token implements adminapi.Backend. Tokens by role exist in the development
+// profile only; they end as every token does.
+func (a *App) Token(ctx context.Context, r adminapi.TokenRequest) (adminapi.TokenReply, error) {
+	if a.cfg.Profile != config.Development {
+		return adminapi.TokenReply{}, errors.New("development tokens are not issued in profile production")
+	}
+	claims, err := token.DemoClaims(r.Role, r.Practitioner, r.Patient)
+	if err != nil {
+		return adminapi.TokenReply{}, err
+	}
+	claims.Client, claims.Lifetime, claims.AuthTime = developmentClient, r.Lifetime, time.Now()
+	if r.Role == "clinician" && r.Practitioner == "" {
+		claims.Who = ""
+	}
+	if r.Role == "patient" && r.Patient == "" {
+		return adminapi.TokenReply{}, errors.New("a token for role patient needs the patient's logical id")
+	}
+	ev := a.operatorEvent(audit.Login, "token-issue", audit.Execute)
+	ev.Agent.Roles = claims.Roles
+	if err := a.record(ctx, ev); err != nil {
+		return adminapi.TokenReply{}, err
+	}
+	opaque, err := a.tokens.Issue(ctx, claims)
+	return adminapi.TokenReply{Token: opaque, Base: a.base}, err
+}
+
+// RevokeToken implements adminapi.Backend.
+func (a *App) RevokeToken(ctx context.Context, opaque string) error {
+	if err := a.record(ctx, a.operatorEvent(audit.Login, "token-revoke", audit.Execute)); err != nil {
+		return err
+	}
+	return a.tokens.Revoke(ctx, opaque)
+}
+
+// KeysStatus implements adminapi.Backend.
+func (a *App) KeysStatus(ctx context.Context) (keyring.Status, error) { return a.ring.Status(ctx) }
+
+// RotateKEK implements adminapi.Backend.
+func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) error {
+	ev := a.operatorEvent(audit.Security, "key-rotate", audit.Execute)
+	started := ev
+	started.Reason = "started"
+	if err := a.record(ctx, started); err != nil {
+		return err
+	}
+	err := a.ring.RotateKEK(ctx, func(done, total int) {
+		progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
+	})
+	if err == nil {
+		err = a.keystore.Scrub(ctx)
+	}
+	if err != nil {
+		ev.Outcome, ev.Reason = audit.SeriousFailure, "interrupted"
+	}
+	return errors.Join(err, a.record(ctx, ev))
+}
+
+// Erase implements adminapi.Backend.
+func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(adminapi.Progress)) (interaction.EraseReport, error) {
+	call := interaction.Call{Subject: authz.Subject{}}
+	rep, err := a.service.Erase(ctx, call, interaction.ErasePlan{
+		Patient: r.Patient, Reason: "erasure", Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"},
+		Keys: a.ring, Purger: a.store, Drain: a.flight.drain, Scrub: a.keystore.Scrub,
+		Progress: func(step string, done, total int) {
+			progress(adminapi.Progress{Step: step, Done: done, Total: total})
+		},
+	})
+	if err != nil {
+		return rep, fmt.Errorf("erasing: %w; run the command again to finish", err)
+	}
+	rep.BackupsSilent = a.ring.IndexEpoch().Created.Add(keyring.IndexEpochLife)
+	if _, err := a.trailKeys.Sweep(ctx); err != nil {
+		return rep, fmt.Errorf("sweeping audit pseudonyms: %w; run the command again to finish", err)
+	}
+	return rep, a.keystore.Scrub(ctx)
+}
+
+// Stats implements adminapi.Backend.
+func (a *App) Stats(ctx context.Context) (out adminapi.Stats, err error) {
+	if err := a.store.Compact(ctx); err != nil {
+		return out, err
+	}
+	if out.Store, err = a.store.Stats(ctx); err != nil {
+		return out, err
+	}
+	if out.Keystore, err = a.keystore.Stats(ctx); err != nil {
+		return out, err
+	}
+	out.Trail = a.trail.Status()
+	return out, nil
+}

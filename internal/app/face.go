@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/conformance"
+	"github.com/fieldseal/fieldseal/fhir/rest"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// Version is the release, set by the linker for releases.
+var Version = "0.1.0-dev"
+
+func (a *App) openFace(params *search.Parameters) error {
+	statement, err := conformance.Statement(a.served(params))
+	if err != nil {
+		return err
+	}
+	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement,
+		Ready: a.ready, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
+		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
+		Unauthorized: func(err error) bool {
+			return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
+		}})
+	return nil
+}
+
+// readyTimeout bounds a readiness probe.
+const readyTimeout = 3 * time.Second
+
+// ready asks store, keys and trail whether patient data can be served: reading
+// an unknown id costs all three what a read costs.
+func (a *App) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if !a.trail.Status().Available {
+		return errors.New("the audit trail cannot record")
+	}
+	_, err := a.vault.Load(ctx, a.vault.Key("Basic", "readiness"))
+	if errors.Is(err, repository.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/policy"
+	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/conformance/validation"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/crypto/kms/localfile"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/compartment"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/repository/localstore"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+// Sizes of the keystore's engine: it is small and read through caches.
+const (
+	keystoreCache    = 8 << 20
+	keystoreMemTable = 4 << 20
+)
+
+// openKeystore opens the KMS, the keystore and the ring. Keys are made only
+// when neither keystore nor data exist yet.
+func (a *App) openKeystore(ctx context.Context) error {
+	fresh, err := a.fresh()
+	if err != nil {
+		return err
+	}
+	kms, err := a.openKMS(fresh)
+	if err != nil {
+		return err
+	}
+	a.keystore, err = localstore.Open(ctx, localstore.Options{Dir: a.cfg.KeystoreDir(), MinFree: uint64(a.cfg.StoreMinFree),
+		BlockCache: keystoreCache, MemTable: keystoreMemTable, OnFatal: a.fail("keystore"), OnError: a.trouble("keystore")})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.keystore.Close)
+	o := keyring.Options{Table: a.keystore.Table("keys"), Wrapper: kms, KEKTTL: a.cfg.KEKTTL,
+		OwnerTTL: a.cfg.OwnerKeyTTL, Grace: a.cfg.KMSGrace}
+	if fresh {
+		a.ring, err = keyring.Init(ctx, o)
+		if !errors.Is(err, keyring.ErrInitialized) {
+			return err
+		}
+	}
+	a.ring, err = keyring.Open(ctx, o)
+	if errors.Is(err, keyring.ErrNotInitialized) {
+		return errors.New("the data folder holds data but the keystore holds no keys: restore the keystore from its backup; nothing was changed")
+	}
+	return err
+}
+
+// fresh reports whether this is a new installation: no data and no keystore.
+func (a *App) fresh() (bool, error) {
+	_, dataErr := os.Stat(a.path("store"))
+	_, keysErr := os.Stat(a.cfg.KeystoreDir())
+	for _, err := range []error{dataErr, keysErr} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	if dataErr == nil && keysErr != nil {
+		return false, errors.New("the keystore folder is missing beside existing data: restore it from its backup; nothing was changed")
+	}
+	return dataErr != nil, nil
+}
+
+func (a *App) openKMS(fresh bool) (*localfile.KMS, error) {
+	path, create := a.cfg.KEKPath()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && create && fresh {
+		return localfile.Create(path)
+	}
+	return localfile.Open(path)
+}
+
+func (a *App) openStore(ctx context.Context) (err error) {
+	a.store, err = localstore.Open(ctx, localstore.Options{Dir: a.path("store"), MinFree: uint64(a.cfg.StoreMinFree),
+		OnFatal: a.fail("store"), OnError: a.trouble("store")})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.store.Close)
+	return a.checkTenant(ctx)
+}
+
+// trouble logs background errors of an engine, which hold no record bytes.
+func (a *App) trouble(part string) func(error) {
+	return func(err error) { a.log.Warn("trouble in the background", "component", part, "error", err.Error()) }
+}
+
+func (a *App) openTrail(ctx context.Context) (err error) {
+	a.trailKeys = trail.NewRingKeys(a.ring, a.keystore.Table("keys"))
+	a.trail, err = trail.Open(ctx, trail.Options{Dir: a.path("trail"), Origin: origin, Keys: a.trailKeys,
+		Witness: a.cfg.Witness, MinFree: uint64(a.cfg.AuditMinFree),
+		OnFailure: func(err error) { a.log.Error("audit trail failed", "error", err.Error()) }})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.trail.Close)
+	_, err = a.trailKeys.Sweep(ctx)
+	return err
+}
+
+func (a *App) openPolicy(context.Context) (err error) {
+	patient := a.definitions.Compartment("Patient")
+	o := policy.Options{Types: a.definitions.ResourceTypes(), PatientType: func(t string) bool { return patient.Params(t) != nil }}
+	if a.cfg.Policy != "" {
+		a.decider, err = policy.Load(a.cfg.Policy, o)
+	} else {
+		a.decider, err = policy.New(o)
+	}
+	if err != nil {
+		return err
+	}
+	a.tokens, err = token.New(token.Options{Table: a.store.Table("tokens"), StorageID: a.ring.StorageID,
+		AllowDemo: a.cfg.Profile == config.Development})
+	return err
+}
+
+func (a *App) openService(ctx context.Context) error {
+	classes, err := field.DefaultTable(a.definitions)
+	if err != nil {
+		return err
+	}
+	suite := field.SuiteCounter
+	if a.cfg.Suite == config.SuiteFIPS {
+		suite = field.SuiteRandom
+	}
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: suite, Tenant: a.ring.Tenant()})
+	if err != nil {
+		return err
+	}
+	compartments, err := compartment.New(compartment.Options{Definitions: a.definitions, Bases: []string{a.base}})
+	if err != nil {
+		return err
+	}
+	params, err := search.New(a.definitions)
+	if err != nil {
+		return err
+	}
+	a.vault, err = sealed.New(ctx, sealed.Options{Ring: a.ring, Cipher: cipher, Store: a.store,
+		Compartments: compartments, Parameters: params})
+	if err != nil {
+		return err
+	}
+	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
+		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Validator: validation.New(a.definitions),
+		Redactor: redact.New(a.definitions, classes), Classes: classes, Parameters: params,
+		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
+		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody)})
+	resolved, err := a.service.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("resolving interrupted writes: %w", err)
+	}
+	if resolved > 0 {
+		a.log.Info("resolved writes that a crash interrupted", "count", resolved)
+	}
+	return a.openFace(params)
+}
+
+// namedTrail adds the name of the chain to what interactions read.
+type namedTrail struct{ *trail.Trail }
+
+// Origin implements interaction.Trail.
+func (namedTrail) Origin() string { return origin }

@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/config"
+)
+
+// maxHeaderBytes is ample for a token and conditional headers.
+const maxHeaderBytes = 16 << 10
+
+// minReadTime lets a slow but honest client upload a large Bundle.
+const minReadTime = 60 * time.Second
+
+// Serving is what Serve tells its caller once requests are taken.
+type Serving struct {
+	Base        string
+	Credentials *Credentials // with --demo
+	Folder      string
+}
+
+// Serve runs the server until ctx ends, then drains and releases everything.
+// metrics may be nil. started is called when requests are taken.
+func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progress io.Writer, logger *slog.Logger, started func(Serving)) (err error) {
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer func() { _ = listener.Close() }() // closed before, when the server ran
+	a, err := Open(ctx, cfg, cfg.Base(listener.Addr()), logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	serving := Serving{Base: a.base, Folder: cfg.Data}
+	if cfg.Demo {
+		if serving.Credentials, err = a.demo(ctx, progress); err != nil {
+			return fmt.Errorf("loading the demo: %w", err)
+		}
+	}
+	if err := a.record(ctx, systemEvent("start")); err != nil {
+		return err
+	}
+	servers, err := a.listen(listener, metrics)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() { failed <- s.run() }()
+	}
+	stop := a.housekeeping(ctx)
+	started(serving)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	case err = <-a.fatal:
+	}
+	stop()
+	return errors.Join(err, a.drain(servers), a.record(context.WithoutCancel(ctx), systemEvent("stop")))
+}
+
+func systemEvent(subtype string) audit.Event {
+	return audit.Event{Kind: audit.System, Subtype: subtype, Action: audit.Execute, Outcome: audit.Success,
+		Agent: audit.Agent{Subject: "client:fieldseal", Address: "local"}}
+}
+
+// server is one listener with its http.Server.
+type server struct {
+	http     *http.Server
+	listener net.Listener
+	tls      bool
+}
+
+func (s *server) run() error {
+	var err error
+	if s.tls {
+		err = s.http.ServeTLS(s.listener, "", "")
+	} else {
+		err = s.http.Serve(s.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// listen prepares the FHIR face, the admin socket, metrics and, in the
+// development profile, profiling.
+func (a *App) listen(l net.Listener, metrics http.Handler) ([]*server, error) {
+	fhir := &server{http: a.httpServer(a.flight.wrap(a.handler)), listener: l}
+	if a.cfg.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("loading the TLS certificate: %w", err)
+		}
+		fhir.tls, fhir.http.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	}
+	servers := []*server{fhir}
+	admin, err := a.adminSocket()
+	if err != nil {
+		return nil, err
+	}
+	servers = append(servers, admin)
+	for _, extra := range []struct {
+		addr    string
+		handler http.Handler
+	}{{a.cfg.Metrics, metrics}, {a.cfg.Debug, debugMux()}} {
+		if extra.addr == "" || extra.handler == nil {
+			continue
+		}
+		l, err := net.Listen("tcp", extra.addr)
+		if err != nil {
+			return nil, fmt.Errorf("listening for metrics or debugging: %w", err)
+		}
+		s := &server{http: a.httpServer(extra.handler), listener: l}
+		s.http.WriteTimeout = 0 // a CPU profile takes as long as it was asked to
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+func (a *App) httpServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: a.cfg.HeaderTimeout, ReadTimeout: max(a.cfg.RequestTimeout, minReadTime),
+		IdleTimeout: a.cfg.IdleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: log.New(io.Discard, "", 0)} // it repeats what clients send
+}
+
+// adminSocket listens on the unix socket. The umask window is closed by the
+// folder, which is 0700.
+func (a *App) adminSocket() (*server, error) {
+	path := a.path(adminapi.SocketName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing a stale admin socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening on the admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("protecting the admin socket: %w", err)
+	}
+	return &server{http: &http.Server{Handler: adminapi.NewHandler(a), ReadHeaderTimeout: a.cfg.HeaderTimeout}, listener: l}, nil
+}
+
+func debugMux() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// drain lets requests in flight end, then closes what is left.
+func (a *App) drain(servers []*server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.DrainTimeout)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		if err := s.http.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("draining: %w", err), s.http.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sweepEvery is how often rows of expired tokens are removed.
+const sweepEvery = 5 * time.Minute
+
+// housekeeping owns the goroutine that sweeps; stop ends it and waits.
+func (a *App) housekeeping(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(sweepEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if _, err := a.tokens.Sweep(ctx); err != nil {
+					a.log.Warn("sweeping expired tokens", "error", err.Error())
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
