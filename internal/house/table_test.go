@@ -1,0 +1,137 @@
+package house
+
+// floors is the import table: a package may import packages of lower floors
+// only. Change it with a decision record, never to fix a build.
+var floors = map[string]int{
+	"fhir":          0,
+	"repository":    0,
+	"crypto/secret": 0,
+
+	"audit":                     1,
+	"audit/merkle":              1,
+	"audit/trace":               1,
+	"crypto/blind":              1,
+	"crypto/keyring":            1,
+	"fhir/definition":           1,
+	"fhir/fhirtest":             1,
+	"fhir/model":                1,
+	"fhir/simplepath":           1,
+	"internal/demo":             1,
+	"repository/localstore":     1,
+	"repository/repositorytest": 1,
+
+	"audit/trail":          2,
+	"crypto/field":         2,
+	"crypto/kms/kmstest":   2,
+	"crypto/kms/localfile": 2,
+	"fhir/compartment":     2,
+
+	"audit/event":                3,
+	"crypto/field/fieldtest":     3,
+	"crypto/keyring/keyringtest": 3,
+	"fhir/search":                3,
+
+	"authz":                  4,
+	"conformance":            4,
+	"conformance/validation": 4,
+	"fhir/bundle":            4,
+	"repository/sealed":      4,
+
+	"authz/policy": 5,
+	"authz/redact": 5,
+	"authz/token":  5,
+
+	"fhir/interaction": 6,
+
+	"fhir/rest":         7,
+	"internal/adminapi": 7,
+
+	"internal/config":    8,
+	"internal/importer":  8,
+	"internal/telemetry": 8,
+
+	"internal/app": 9,
+
+	"cmd/fieldseal": 10,
+}
+
+// programs are generators and measuring tools: main packages that no package
+// can import and that may use every floor.
+var programs = []string{"/generate", "internal/bench"}
+
+// alone are packages that import nothing of ours but what is listed, whatever
+// their floor: the engines see no plaintext (first law of the architecture),
+// and the black-box suite knows the server by HTTP only.
+var alone = map[string][]string{
+	"repository":            {},
+	"repository/localstore": {"repository"},
+	"conformance/suite":     {"fhir", "fhir/fhirtest"},
+	"internal/house":        {},
+}
+
+// walls keep a third-party module inside the packages that hide it. A key is
+// an import path or the beginning of one.
+var walls = map[string][]string{
+	"github.com/gin-gonic/gin":                      {"fhir/rest", "authz/oauth", "internal/adminapi"},
+	"go.mongodb.org/mongo-driver":                   {"repository/mongostore"},
+	"github.com/cockroachdb/pebble":                 {"repository/localstore"},
+	"github.com/casbin":                             {"authz/policy"},
+	"github.com/samply":                             {"fhir/model"},
+	"go.opentelemetry.io/otel/sdk":                  {"internal/telemetry"},
+	"go.opentelemetry.io/otel/exporters":            {"internal/telemetry"},
+	"github.com/prometheus":                         {"internal/telemetry"},
+	"github.com/knadh/koanf":                        {"internal/config"},
+	"github.com/hashicorp/vault":                    {"crypto/kms/vault"},
+	"github.com/openbao":                            {"crypto/kms/vault"},
+	"github.com/aws":                                {"crypto/kms/aws"},
+	"cloud.google.com/go":                           {"crypto/kms/gcp"},
+	"github.com/Azure":                              {"crypto/kms/azure"},
+	"github.com/ThalesGroup/crypto11":               {"crypto/kms/pkcs11"},
+	"github.com/tink-crypto":                        {}, // reference vectors, tests only
+	"github.com/transparency-dev/merkle":            {}, // independent verifier, tests only
+	"github.com/gofhir":                             {}, // second opinion, tests only
+	"github.com/stretchr":                           {},
+	"encoding/gob":                                  {},                                             // no format that depends on Go types
+	"math/rand":                                     {"internal/importer", "repository/localstore"}, // jitter of retries, first value of a counter; keys, nonces and ids come from crypto/rand
+	"net/http/pprof":                                {"internal/app"},                               // its init registers on the default mux, which nothing serves
+	"expvar":                                        {},                                             // the same
+	"go.opentelemetry.io/contrib/bridges/otelslog":  {"internal/telemetry"},
+	"go.opentelemetry.io/contrib/instrumentation/":  {"fhir/rest", "internal/app", "internal/telemetry"},
+	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
+	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
+	"github.com/go-jose":                            {"authz/smart", "authz/token", "authz/oauth"},
+	"github.com/ory":                                {"authz/oauth"},
+	"golang.org/x/sys/unix":                         {"audit/trail", "crypto/kms/localfile", "internal/adminapi", "repository/localstore"},
+	"github.com/fieldseal/fieldseal/fhir/fhirtest":  {}, // test data is no part of the product
+	"github.com/fieldseal/fieldseal/internal/house": {},
+}
+
+// apiOnlyFrom is the lowest floor that may use the OpenTelemetry API.
+const apiOnlyFrom = 1
+
+// testPackages end in one of these: real fakes and contract suites, importable
+// from _test.go files and from each other, never by the product.
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest"}
+
+// callers says which package alone may call a constructor whose result is
+// trusted elsewhere.
+var callers = []struct {
+	pkg, name string
+	only      []string // packages, or single files
+	why       string
+}{
+	{"authz", "NewSubject", []string{"authz/token", "authz/policy/selftest.go"}, "a subject is an authenticated caller"},
+	{"authz", "NewGrant", []string{"authz/policy"}, "a grant is a decision"},
+	{"audit", "NewReceipt", []string{"audit/trail"}, "a receipt says that the event is durable"},
+}
+
+// forbidden are names that no file of the product may use.
+var forbidden = map[string]string{
+	"EnableEnforce":           "casbin then allows everything (access.md, trap 5)",
+	"NewCachedEnforcer":       "keeps allowing after the rule is gone (trap 1)",
+	"NewSyncedCachedEnforcer": "keeps allowing after the rule is gone (trap 1)",
+	"CachedEnforcer":          "keeps allowing after the rule is gone (trap 1)",
+	"SyncedCachedEnforcer":    "keeps allowing after the rule is gone (trap 1)",
+	"InsecureSkipVerify":      "TLS without a check of the peer",
+	"DefaultServeMux":         "whatever registered itself would be served",
+}
