@@ -56,7 +56,7 @@ func (s *Service) readAuditEvent(ctx context.Context, c Call, ev audit.Event, id
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -107,7 +107,7 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}

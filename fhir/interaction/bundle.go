@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/bundle"
 	"github.com/fieldseal/fieldseal/fhir/model"
@@ -19,7 +20,9 @@ import (
 const batchParallel = 16
 
 // Bundle processes a batch or a transaction (R4 http.html#transaction).
-func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (*Answer, error) {
+func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Transaction)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Execute, "transaction")
 	plan, err := s.plan(body)
 	if err != nil {
@@ -29,7 +32,7 @@ func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (*Answer, err
 		ev.Subtype = "batch"
 		return s.batch(ctx, c, ev, plan)
 	}
-	a, err := retry(ctx, func() (*Answer, error) {
+	a, err = retry(ctx, func() (*Answer, error) {
 		if plan == nil {
 			if plan, err = s.plan(body); err != nil {
 				return nil, err
@@ -66,9 +69,15 @@ func (s *Service) plan(body []byte) (*bundle.Plan, error) {
 func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
 	entries := plan.Entries()
 	responses, parts := make([]model.Entry, len(entries)), make([]*Answer, len(entries))
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
+	}
+	for _, e := range entries {
+		if len(e.Issues) > 0 { // Order leaves these out
+			_, err := s.entry(ctx, c, e)
+			responses[e.Index] = entryResponse(nil, err)
+		}
 	}
 	ordered := plan.Order()
 	for start := 0; start < len(ordered); {

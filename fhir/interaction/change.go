@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -85,11 +86,18 @@ func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, 
 	}
 	intent := ev
 	intent.Outcome = audit.Intent
-	receipt, err := s.Recorder.Record(ctx, intent)
+	var receipt audit.Receipt
+	err := s.step(ctx, trace.Audit, func(ctx context.Context) (err error) {
+		receipt, err = s.Recorder.Record(ctx, intent)
+		return err
+	})
 	if err != nil {
 		return audit.Receipt{}, failure(err)
 	}
-	_, err = s.Store.Commit(ctx, batch)
+	err = s.step(ctx, trace.Commit, func(ctx context.Context) error {
+		_, err := s.Store.Commit(ctx, batch)
+		return err
+	})
 	s.conclude(ev, receipt, err)
 	return receipt, err
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/repository"
@@ -16,10 +17,12 @@ import (
 // Create stores a new resource under an id of the server's (R4
 // http.html#create). With IfNoneExist it is conditional and race-free: of any
 // number of concurrent creates with the same criteria one creates.
-func (s *Service) Create(ctx context.Context, c Call, resourceType string, body []byte) (*Answer, error) {
+func (s *Service) Create(ctx context.Context, c Call, resourceType string, body []byte) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Create)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Create, "create")
 	ev.Entities = []audit.Entity{{Type: resourceType}}
-	a, err := retry(ctx, func() (*Answer, error) { return s.create(ctx, c, ev, resourceType, body) })
+	a, err = retry(ctx, func() (*Answer, error) { return s.create(ctx, c, ev, resourceType, body) })
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -81,7 +84,7 @@ func (s *Service) checkNew(g authz.Grant, r *fhir.Resource) error {
 func (s *Service) existing(ctx context.Context, c Call, g authz.Grant, ev audit.Event, st *sealed.Stored) (*Answer, error) {
 	rec := st.Record
 	ev.Entities = []audit.Entity{entity(st.Head, rec.Key.Type, uint64(rec.Version), 0)}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}

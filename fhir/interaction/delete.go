@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/sealed"
@@ -14,10 +15,12 @@ import (
 // Delete makes a tombstone (R4 http.html#delete). Deleting what is unknown,
 // invisible or deleted already succeeds without effect and without telling
 // which of them it was.
-func (s *Service) Delete(ctx context.Context, c Call, resourceType, id string) (*Answer, error) {
+func (s *Service) Delete(ctx context.Context, c Call, resourceType, id string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Delete)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Delete, "delete")
 	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
-	a, err := retry(ctx, func() (*Answer, error) { return s.delete(ctx, c, ev, resourceType, id) })
+	a, err = retry(ctx, func() (*Answer, error) { return s.delete(ctx, c, ev, resourceType, id) })
 	if err != nil {
 		return nil, s.refuse(ctx, ev, lostRace(c, err))
 	}
@@ -33,7 +36,7 @@ func (s *Service) delete(ctx context.Context, c Call, ev audit.Event, resourceTy
 		return nil, err
 	}
 	if ch == nil {
-		receipt, err := s.Recorder.Record(ctx, ev)
+		receipt, err := s.durable(ctx, c, ev)
 		if err != nil {
 			return nil, failure(err)
 		}

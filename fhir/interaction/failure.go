@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
@@ -92,7 +93,7 @@ func failure(err error) *Failure {
 		return fail(TooLarge, err, "the request exceeds the size limit of this server")
 	case errors.Is(err, authz.ErrDenied):
 		return fail(Denied, err, "no rule allows this interaction for the caller")
-	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased):
+	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased), errors.Is(err, trail.ErrErased):
 		return fail(Gone, err, "the resource was erased")
 	case errors.Is(err, repository.ErrNotFound):
 		return fail(NotFound, err, "the resource is not known here")

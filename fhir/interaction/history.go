@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -26,13 +27,15 @@ const (
 // History answers the versions of one resource, newest first, each decided by
 // itself (R4 http.html#history). rawQuery may hold _count and _before, the
 // version number at which the page before this one ended.
-func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuery string) (*Answer, error) {
+func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuery string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.History)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Read, "history-instance")
 	if f := s.known(resourceType, id); f != nil {
 		return nil, s.refuse(ctx, ev, f)
 	}
 	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
-	a, err := s.history(ctx, c, ev, resourceType, id, rawQuery)
+	a, err = s.history(ctx, c, ev, resourceType, id, rawQuery)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -60,7 +63,7 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	if err != nil {
 		return nil, err
 	}
-	return s.historyBundle(ctx, g, ev, resourceType, id, rawQuery, hits, next)
+	return s.historyBundle(ctx, c, g, ev, resourceType, id, rawQuery, hits, next)
 }
 
 // versions collects visible versions below the one given, newest first.
@@ -83,7 +86,7 @@ func (s *Service) versions(ctx context.Context, g authz.Grant, current *sealed.S
 	return hits, 0, nil
 }
 
-func (s *Service) historyBundle(ctx context.Context, g authz.Grant, ev audit.Event, resourceType, id, rawQuery string, hits []hit, next uint64) (*Answer, error) {
+func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev audit.Event, resourceType, id, rawQuery string, hits []hit, next uint64) (*Answer, error) {
 	base := s.Base + "/" + resourceType + "/" + id
 	links := []model.Link{{Relation: "self", URL: base + "/_history" + query(rawQuery)}}
 	if next != 0 {
@@ -99,7 +102,7 @@ func (s *Service) historyBundle(ctx context.Context, g authz.Grant, ev audit.Eve
 		w.Add(e)
 		ev.Entities = append(ev.Entities, entity(h.stored.Head, resourceType, uint64(h.stored.Record.Version), h.mask))
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}

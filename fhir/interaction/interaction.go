@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -43,6 +44,7 @@ type Options struct {
 	Decider     authz.Decider
 	Recorder    audit.Recorder
 	Trail       Trail
+	Tracer      *trace.Tracer
 	Validator   Validator
 	Redactor    *redact.Redactor
 	Classes     *field.Table
@@ -62,7 +64,7 @@ type Service struct {
 // New returns a service; it panics on a missing part, which is a wiring error.
 func New(o Options) *Service {
 	if o.Definitions == nil || o.Vault == nil || o.Store == nil || o.Decider == nil || o.Recorder == nil ||
-		o.Trail == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Parameters == nil {
+		o.Trail == nil || o.Tracer == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Parameters == nil {
 		panic("interaction: a required part is missing")
 	}
 	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions)}
@@ -90,6 +92,8 @@ type Call struct {
 	IfNoneMatch     string
 	IfModifiedSince time.Time
 	IfNoneExist     string
+
+	span trace.Span // of the interaction under way
 }
 
 // maxAttempts bounds how often a write without precondition is tried again

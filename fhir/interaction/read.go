@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/repository"
@@ -15,15 +16,17 @@ import (
 
 // Read answers the current version (R4 http.html#read).
 func (s *Service) Read(ctx context.Context, c Call, resourceType, id string) (*Answer, error) {
-	return s.readOne(ctx, c, "read", resourceType, id, "")
+	return s.readOne(ctx, c, trace.Read, "read", resourceType, id, "")
 }
 
 // VRead answers one version (R4 http.html#vread).
 func (s *Service) VRead(ctx context.Context, c Call, resourceType, id, version string) (*Answer, error) {
-	return s.readOne(ctx, c, "vread", resourceType, id, version)
+	return s.readOne(ctx, c, trace.VRead, "vread", resourceType, id, version)
 }
 
-func (s *Service) readOne(ctx context.Context, c Call, subtype, resourceType, id, version string) (*Answer, error) {
+func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, subtype, resourceType, id, version string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, kind)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Read, subtype)
 	if f := s.known(resourceType, id); f != nil {
 		return nil, s.refuse(ctx, ev, f)
@@ -44,26 +47,34 @@ func (s *Service) readOne(ctx context.Context, c Call, subtype, resourceType, id
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
-	body, etag, err := s.view(st, mask)
+	body, etag, err := s.opened(ctx, c, st, mask)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
 	ev.Entities[0] = entity(st.Head, resourceType, uint64(st.Record.Version), mask)
-	a := Answer{status: http.StatusOK, body: body, etag: etag, modified: instant(st.Head.Updated)}
-	if notModified(c, a) {
-		a.status, a.body = http.StatusNotModified, nil
+	out := Answer{status: http.StatusOK, body: body, etag: etag, modified: instant(st.Head.Updated)}
+	if notModified(c, out) {
+		out.status, out.body = http.StatusNotModified, nil
 		ev.Entities[0].Classes = 0
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, a)
+	return release(g, receipt, out)
 }
 
 // load fetches a version; an unreadable version number is as unknown as an
 // unused one (R4 http.html#vread).
-func (s *Service) load(ctx context.Context, resourceType, id, version string) (*sealed.Stored, error) {
+func (s *Service) load(ctx context.Context, resourceType, id, version string) (st *sealed.Stored, err error) {
+	err = s.step(ctx, trace.Find, func(ctx context.Context) error {
+		st, err = s.fetch(ctx, resourceType, id, version)
+		return err
+	})
+	return st, err
+}
+
+func (s *Service) fetch(ctx context.Context, resourceType, id, version string) (*sealed.Stored, error) {
 	key := s.Vault.Key(resourceType, id)
 	if version == "" {
 		return s.Vault.Load(ctx, key)
@@ -98,6 +109,18 @@ func hideErased(g authz.Grant, err error) error {
 		return repository.ErrNotFound
 	}
 	return err
+}
+
+// opened is view inside a span.
+func (s *Service) opened(ctx context.Context, c Call, st *sealed.Stored, mask maskSet) (body []byte, etag string, err error) {
+	err = s.step(ctx, trace.Open, func(context.Context) error {
+		body, etag, err = s.view(st, mask)
+		return err
+	})
+	if c.span.Recording() {
+		c.span.Set(trace.Opened(classCount(mask)), trace.Bytes(len(body)), trace.Resource(st.Record.Key.ID))
+	}
+	return body, etag, err
 }
 
 // judge returns the mask of a version. Versions of the past are judged by

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/repository/sealed"
@@ -39,7 +40,11 @@ func intended(d sealed.Draft) audit.Entity {
 // decide asks for a grant and completes the event with the policy revision. A
 // denial is returned as it must be refused.
 func (s *Service) decide(ctx context.Context, c Call, ev *audit.Event, action authz.Action, resourceType string) (authz.Grant, error) {
-	g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: action, Type: resourceType})
+	var g authz.Grant
+	err := s.step(ctx, trace.Decide, func(ctx context.Context) (err error) {
+		g, err = s.Decider.Decide(ctx, c.Subject, authz.Request{Action: action, Type: resourceType})
+		return err
+	})
 	if err == nil && !g.Allowed() {
 		err = authz.ErrDenied
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir/model"
 )
@@ -16,7 +17,9 @@ const maxMatches = 1000
 
 // Search answers the resources of a type that match by identifier or logical
 // id (R4 http.html#search).
-func (s *Service) Search(ctx context.Context, c Call, resourceType, rawQuery string) (*Answer, error) {
+func (s *Service) Search(ctx context.Context, c Call, resourceType, rawQuery string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Search)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Execute, "search-type")
 	ev.Query = rawQuery
 	if !s.Definitions.IsResource(resourceType) {
@@ -25,7 +28,7 @@ func (s *Service) Search(ctx context.Context, c Call, resourceType, rawQuery str
 	if resourceType == auditEvent {
 		return s.searchAuditEvents(ctx, c, ev, rawQuery)
 	}
-	a, err := s.search(ctx, c, ev, resourceType, rawQuery)
+	a, err = s.search(ctx, c, ev, resourceType, rawQuery)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -65,7 +68,7 @@ func (s *Service) search(ctx context.Context, c Call, ev audit.Event, resourceTy
 		w.Add(model.Entry{FullURL: s.Base + "/" + resourceType + "/" + h.stored.Head.ID, Resource: body, Search: "match"})
 		ev.Entities = append(ev.Entities, entity(h.stored.Head, resourceType, uint64(h.stored.Record.Version), h.mask))
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}

@@ -118,7 +118,7 @@ func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event,
 		responses[e.Index] = entryResponse(a, err)
 	}
 	if len(parts) == 0 {
-		receipt, err := s.Recorder.Record(ctx, ev)
+		receipt, err := s.durable(ctx, c, ev)
 		if err != nil {
 			return nil, failure(err)
 		}
@@ -192,7 +192,7 @@ func (s *Service) unchanged(ctx context.Context, c Call, ev audit.Event, e *bund
 		}
 		return s.existing(ctx, c, g, ev, st)
 	}
-	receipt, err := s.Recorder.Record(ctx, ev)
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -16,10 +17,12 @@ import (
 // Update stores a new version under the id, or creates it (R4
 // http.html#update). What a mask hides from the caller is carried forward,
 // never erased (decision 19).
-func (s *Service) Update(ctx context.Context, c Call, resourceType, id string, body []byte) (*Answer, error) {
+func (s *Service) Update(ctx context.Context, c Call, resourceType, id string, body []byte) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Update)
+	defer func() { end(err) }()
 	ev := begin(c, audit.Update, "update")
 	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
-	a, err := retry(ctx, func() (*Answer, error) { return s.update(ctx, c, ev, resourceType, id, body) })
+	a, err = retry(ctx, func() (*Answer, error) { return s.update(ctx, c, ev, resourceType, id, body) })
 	if err != nil {
 		return nil, s.refuse(ctx, ev, lostRace(c, err))
 	}

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 
+	"go.opentelemetry.io/otel"
+
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
@@ -156,7 +159,7 @@ func (a *App) openService(ctx context.Context) error {
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
-		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Validator: validation.New(a.definitions),
+		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, classes), Classes: classes, Parameters: params,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody)})
