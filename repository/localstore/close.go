@@ -57,11 +57,12 @@ func (s *Store) Close() error {
 
 // closeDB empties the log into table files, whose blocks all carry checksums;
 // of a log, Pebble cannot tell damage near its end from a torn last write.
+// Where the flush fails, the log keeps everything.
 func (s *Store) closeDB() error {
 	s.committer.stop()
-	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
-	if !s.damaged.Load() { // a compaction that cannot end would stall the flush
-		err = errors.Join(err, s.db.Flush())
+	if err := s.flush(context.Background()); errors.Is(err, errStalled) {
+		return fmt.Errorf("closing: %w: %w", repository.ErrUnavailable, err)
 	}
+	err := s.db.Set(metaKey(metaStamp), metaValue(uint64(s.stamps.last+1)), pebble.Sync)
 	return storeError("closing", errors.Join(err, s.db.Close(), s.lock.Close()))
 }

@@ -2,7 +2,6 @@ package localstore
 
 import (
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,12 +13,10 @@ import (
 // gate lies right below Pebble. A failed write to a log file, or a failed sync
 // of the folder, latches the store and parks the goroutine that met it: Pebble
 // must never see such an error, see committer. Once the store has latched, no
-// write of any kind passes. While the folder is being opened errors go
-// through, and Open returns them.
+// write of any kind passes.
 type gate struct {
 	*errorfs.FS
 	latch *latch
-	armed atomic.Bool
 }
 
 func newGate(fs vfs.FS, l *latch) *gate {
@@ -37,7 +34,7 @@ func (g *gate) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || g.latch.err() == nil {
 		return nil
 	}
-	if g.armed.Load() && strings.HasSuffix(op.Path, logSuffix) {
+	if strings.HasSuffix(op.Path, logSuffix) {
 		park()
 	}
 	time.Sleep(refusedWriteDelay)
@@ -50,8 +47,8 @@ const logSuffix = ".log"
 
 // vital latches and parks on an error, and parks once the store has latched.
 func (g *gate) vital(err error) error {
-	if !g.armed.Load() || err == nil && g.latch.err() == nil {
-		return err
+	if err == nil && g.latch.err() == nil {
+		return nil
 	}
 	if err != nil {
 		g.latch.set(err)

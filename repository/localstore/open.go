@@ -2,7 +2,6 @@ package localstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -54,7 +53,7 @@ type Store struct {
 	life   sync.RWMutex
 	closed bool
 
-	damaged atomic.Bool // Pebble met a damaged file
+	trouble chan error // the last background error, for who waits for a flush
 
 	committer *committer
 	applied   atomic.Uint64 // number of the last batch; written by the committer
@@ -76,29 +75,48 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.lockDir(); err != nil {
 		return nil, err
 	}
-	if err := s.start(); err != nil {
+	if err := s.awaitStart(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
 }
 
+// awaitStart gives up on a start that flushes what it replayed to a full disk:
+// Pebble would try for ever. The lock then stays until the process exits.
+func (s *Store) awaitStart() error {
+	done := make(chan error, 1)
+	go func() { done <- s.start() }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case err := <-s.trouble:
+			if !errors.Is(err, repository.ErrCorrupt) {
+				s.latch.set(err)
+				return s.openError(err)
+			}
+		case <-s.latch.stopped:
+			return s.openError(s.latch.err())
+		}
+	}
+}
+
 func (s *Store) start() (err error) {
 	defer func() {
+		// Pebble panics on some damage that it meets while replaying, and
+		// Fatalf halts.
 		if r := recover(); r != nil {
-			// Pebble panics on some damage that it meets while replaying, and
-			// Fatalf halts.
 			err = errors.Join(s.latch.err(), fmt.Errorf("opening %s: %w: %v", s.opts.Dir, repository.ErrCorrupt, r))
 		}
 	}()
 	if err := s.openDB(); err != nil {
 		return err
 	}
-	s.gate.armed.Store(true)
-	if err := s.detached(s.load); err != nil {
-		if s.latch.err() == nil {
-			err = errors.Join(err, s.db.Close())
-		}
+	if err := s.checkFormat(); err != nil {
 		return err
+	}
+	if err := s.load(); err != nil {
+		return errors.Join(err, s.db.Close())
 	}
 	s.space.keepBallast()
 	s.committer = newCommitter(s)
@@ -117,6 +135,7 @@ func newStore(o Options) *Store {
 		latch:   l,
 		guards:  newGuards(),
 		durable: newDurable(l),
+		trouble: make(chan error, 1),
 		marks:   marks{seed: maphash.MakeSeed()},
 	}
 	s.space = newSpace(s.fs, &s.opts)
@@ -139,35 +158,22 @@ func (s *Store) lockDir() error {
 // openDB stacks the file systems: the folder's files, the private modes, the
 // ballast that is given up when the disk is full, the gate that closes when
 // the store latches, and Pebble on top.
-func (s *Store) openDB() error {
+func (s *Store) openDB() (err error) {
 	events := &pebble.EventListener{
-		BackgroundError: s.opts.OnError,
-		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			s.opts.OnError(fmt.Errorf("%w: %v", repository.ErrCorrupt, i.Details))
-		},
+		BackgroundError: s.backgroundError,
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { s.backgroundError(i.Details) },
 	}
 	p := pebbleOptions(&s.opts, s.gate, logger{s.latch, s.opts.OnError}, events)
 	defer p.Cache.Unref()
 	p.Lock = s.lock
-	db, err := pebble.Open(s.opts.Dir, p)
-	if err != nil {
-		return s.openError(err)
-	}
-	s.db = db
-	return nil
-}
-
-// backgroundError tells the application of trouble that Pebble retries.
-func (s *Store) backgroundError(err error) {
-	if pebble.IsCorruptionError(err) {
-		s.damaged.Store(true)
-		err = fmt.Errorf("%w: %v", repository.ErrCorrupt, err)
-	}
-	s.opts.OnError(err)
+	s.db, err = pebble.Open(s.opts.Dir, p)
+	return s.openError(err)
 }
 
 func (s *Store) openError(err error) error {
 	switch {
+	case err == nil, errors.Is(err, repository.ErrCorrupt):
+		return err
 	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("opening %s: %w: %v", s.opts.Dir, repository.ErrCorrupt, err)
 	case isFull(err):
@@ -175,107 +181,6 @@ func (s *Store) openError(err error) error {
 	}
 	return fmt.Errorf("opening %s: %w", s.opts.Dir, err)
 }
-
-// load reads the counters that writers continue.
-func (s *Store) load() error {
-	if err := s.checkFormat(); err != nil {
-		return err
-	}
-	if err := s.types.load(s.db); err != nil {
-		return storeError("reading resource types", err)
-	}
-	stamp, err := s.meta(metaStamp)
-	if err != nil {
-		return err
-	}
-	s.stamps.reserved = repository.Stamp(stamp)
-	s.stamps.last = s.stamps.reserved - 1
-	if err := s.loadSeq(); err != nil {
-		return err
-	}
-	return s.loadOrdinals()
-}
-
-func (s *Store) checkFormat() error {
-	found, err := s.meta(metaFormat)
-	if err != nil {
-		return err
-	}
-	if found == format {
-		return nil
-	}
-	if found != 0 {
-		return fmt.Errorf("opening %s: %w %d, this release reads %d", s.opts.Dir, ErrFormat, found, format)
-	}
-	it, err := s.db.NewIter(nil)
-	if err != nil {
-		return storeError("reading stored format", err)
-	}
-	empty := !it.First()
-	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return storeError("reading stored format", err)
-	}
-	if !empty {
-		return fmt.Errorf("opening %s: %w: no format row in a folder with data", s.opts.Dir, ErrFormat)
-	}
-	// Pebble begins a new folder with a log in its oldest format, of which it
-	// cannot tell damage from the end; the flush begins a second log.
-	err = errors.Join(s.db.Set(metaKey(metaFormat), metaValue(format), pebble.Sync), s.db.Flush())
-	return storeError("writing stored format", err)
-}
-
-func (s *Store) loadSeq() error {
-	purged, err := s.meta(metaSeq)
-	if err != nil {
-		return err
-	}
-	it, err := prefixIter(s.db, []byte{kindFeed})
-	if err != nil {
-		return storeError("reading feed", err)
-	}
-	defer it.Close()
-	if it.Last() {
-		s.seq = binary.BigEndian.Uint64(it.Key()[1:])
-	}
-	s.seq = max(s.seq, purged)
-	s.durable.feed.Store(s.seq)
-	return storeError("reading feed", it.Error())
-}
-
-func (s *Store) loadOrdinals() error {
-	s.ordinals = map[typeCode]ordinal{}
-	for _, c := range s.types.current.Load().codes {
-		it, err := prefixIter(s.db, appendOrdinalPrefix(nil, c))
-		if err != nil {
-			return storeError("reading ordinals", err)
-		}
-		if it.Last() {
-			s.ordinals[c], _ = readOrdinal(it.Key())
-		}
-		if err := errors.Join(it.Error(), it.Close()); err != nil {
-			return storeError("reading ordinals", err)
-		}
-	}
-	return nil
-}
-
-// meta reads a counter; an absent one is zero.
-func (s *Store) meta(name string) (uint64, error) {
-	value, closer, err := s.db.Get(metaKey(name))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, storeError("reading "+name, err)
-	}
-	defer closer.Close()
-	if len(value) != 8 {
-		return 0, fmt.Errorf("reading %s: %w", name, repository.ErrCorrupt)
-	}
-	return binary.BigEndian.Uint64(value), nil
-}
-
-func metaValue(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 var (
 	_ repository.Store  = (*Store)(nil)

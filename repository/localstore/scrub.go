@@ -42,8 +42,8 @@ func (s *Store) rotateLogs(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.detached(s.db.Flush); err != nil {
-			return storeError("flushing", err)
+		if err := s.flush(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
