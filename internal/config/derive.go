@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"path/filepath"
 )
 
@@ -41,4 +42,18 @@ func (o Options) KEKPath() (path string, create bool) {
 		return o.KEKFile, false
 	}
 	return filepath.Join(o.Data, "kek"), o.Profile == Development
+}
+
+// ProxyPrefixes are the trusted proxies; a single address is a prefix of its
+// full length.
+func (o Options) ProxyPrefixes() []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range o.TrustedProxies {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			all = append(all, p.Masked())
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return all
 }

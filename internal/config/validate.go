@@ -54,7 +54,9 @@ func (o Options) checkNetwork(c *check) {
 	c.that(o.TLSCert == "" || !o.TLSTerminatedByProxy, "tls-terminated-by-proxy: contradicts tls-cert; leave one away")
 	c.listener("listen", o.Listen, o.protected())
 	if o.Metrics != "" {
-		c.listener("metrics", o.Metrics, o.protected())
+		host, ok := splitHost(o.Metrics)
+		c.that(ok, "metrics: want host:port, for example %s", DefaultMetrics)
+		c.that(!ok || o.TLSTerminatedByProxy || isLoopback(host), "metrics: served without TLS, so on loopback only; a scraper elsewhere needs a proxy and --tls-terminated-by-proxy")
 	}
 	for _, p := range o.TrustedProxies {
 		_, errPrefix := netip.ParsePrefix(p)
