@@ -19,9 +19,11 @@ type Binding struct {
 // Head is group 0: the bookkeeping of a version that is always opened and on
 // which decisions are made.
 type Head struct {
-	ID       string // logical id
-	Updated  int64  // lastUpdated, microseconds since the Unix epoch
-	Deleted  bool
+	ID      string // logical id
+	Updated int64  // lastUpdated, microseconds since the Unix epoch
+	Deleted bool
+	// Upsert marks a version that an update under a new id created.
+	Upsert   bool
 	Owner    StorageID
 	Patients []StorageID // patient compartments
 	// PatientIDs are the logical ids of Patients, in the same order, so that an

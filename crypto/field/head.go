@@ -22,6 +22,7 @@ type outline struct {
 const (
 	headDeleted = 1 << iota
 	headOwnPatient
+	headUpsert
 )
 
 func appendBytes(dst []byte, b []byte) []byte {
@@ -33,6 +34,9 @@ func appendHead(dst []byte, h *Head, o *outline) []byte {
 	patients, flags := h.Patients, byte(0)
 	if h.Deleted {
 		flags |= headDeleted
+	}
+	if h.Upsert {
+		flags |= headUpsert
 	}
 	if len(patients) > 0 && patients[0] == h.Owner {
 		flags |= headOwnPatient
@@ -73,7 +77,7 @@ func appendHead(dst []byte, h *Head, o *outline) []byte {
 func readHead(b []byte, o *outline) (h Head, ok bool) {
 	r := reader{b: b}
 	flags := r.byte()
-	h.Deleted = flags&headDeleted != 0
+	h.Deleted, h.Upsert = flags&headDeleted != 0, flags&headUpsert != 0
 	h.ID = string(r.take(r.uvarint()))
 	if u := r.take(8); !r.bad {
 		h.Updated = int64(binary.BigEndian.Uint64(u))
@@ -98,7 +102,7 @@ func readHead(b []byte, o *outline) (h Head, ok bool) {
 	for i := range o.groups[:o.count] {
 		h.Present |= Set(o.groups[i].class)
 	}
-	return h, !r.bad && flags < headOwnPatient<<1 && r.zero()
+	return h, !r.bad && flags < headUpsert<<1 && r.zero()
 }
 
 func (r *reader) ids(to []StorageID) []StorageID {

@@ -28,7 +28,7 @@ type change struct {
 
 // stamp finishes a new version: server meta, seal, and the rule that moving a
 // resource to other keys is an action of its own (decision 8).
-func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Resource, previous *sealed.Stored) (change, error) {
+func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Resource, previous *sealed.Stored, upsert bool) (change, error) {
 	at, err := s.Store.Stamp(ctx)
 	if err != nil {
 		return change{}, err
@@ -41,7 +41,7 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	if issues := s.Validator.Validate(r); issues.HasErrors() {
 		return change{}, issues
 	}
-	d, err := s.Vault.Seal(ctx, r, previous, at)
+	d, err := s.Vault.Seal(ctx, r, previous, at, upsert)
 	if err != nil {
 		return change{}, err
 	}

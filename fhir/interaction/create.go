@@ -56,7 +56,7 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err := s.checkNew(g, r); err != nil {
 		return nil, err
 	}
-	ch, err := s.stamp(ctx, c, g, r, nil)
+	ch, err := s.stamp(ctx, c, g, r, nil, false)
 	if err != nil {
 		return nil, err
 	}

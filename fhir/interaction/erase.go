@@ -185,7 +185,7 @@ func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targe
 	}
 	version := versionTag(st.Record.Version + 1)
 	r.SetMeta(version[3:len(version)-1], instant(int64(at)))
-	d, err := s.Vault.Seal(ctx, r, st, at)
+	d, err := s.Vault.Seal(ctx, r, st, at, false)
 	if err != nil {
 		return false, err
 	}

@@ -117,6 +117,8 @@ func (s *Service) historyEntry(h hit, base string) (model.Entry, error) {
 	case rec.Deleted:
 		e.Request.Method, e.Response.Status = "DELETE", "204"
 		return e, nil
+	case h.stored.Head.Upsert:
+		e.Response.Status = "201"
 	case rec.Version == 1:
 		e.Request.Method, e.Request.URL, e.Response.Status = "POST", rec.Key.Type, "201"
 	}

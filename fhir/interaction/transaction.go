@@ -170,7 +170,7 @@ func (s *Service) prepareCreate(ctx context.Context, c Call, ev *audit.Event, e 
 	if err := s.checkNew(g, e.Resource); err != nil {
 		return nil, err
 	}
-	ch, err := s.stamp(ctx, c, g, e.Resource, nil)
+	ch, err := s.stamp(ctx, c, g, e.Resource, nil, false)
 	return &ch, err
 }
 

@@ -85,7 +85,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 			return change{}, err
 		}
 	}
-	return s.stamp(ctx, c, g, r, previous)
+	return s.stamp(ctx, c, g, r, previous, false)
 }
 
 // prepareUpsert is update-as-create. Only callers who see every resource of
@@ -108,7 +108,7 @@ func (s *Service) prepareUpsert(ctx context.Context, c Call, g authz.Grant, r *f
 	if err := s.checkNew(g, r); err != nil {
 		return change{}, err
 	}
-	return s.stamp(ctx, c, g, r, nil)
+	return s.stamp(ctx, c, g, r, nil, true)
 }
 
 // merge carries hidden elements forward. The stored version is opened whole

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
 
@@ -44,10 +46,7 @@ var targetTexts = map[string]string{
 // authenticate makes the Call of the request, or answers 401. It looks at no
 // byte of the body.
 func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
-	peer, _, err := net.SplitHostPort(c.Request.RemoteAddr)
-	if err != nil {
-		peer = c.Request.RemoteAddr
-	}
+	peer := h.peer(c.Request)
 	header := c.GetHeader("Authorization")
 	scheme, bearer, _ := strings.Cut(header, " ")
 	if header == "" || !strings.EqualFold(scheme, "Bearer") || bearer == "" {
@@ -76,6 +75,39 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 	return call, true
 }
 
+// peer is the address of the caller. Only a listed proxy is believed when it
+// says whom it speaks for, and only its own last hop (abuse 17).
+func (h *Handler) peer(r *http.Request) string {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	if !h.trusted(addr.Addr()) {
+		return addr.Addr().Unmap().String()
+	}
+	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+	if client, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1])); err == nil {
+		return client.Unmap().String()
+	}
+	return addr.Addr().Unmap().String()
+}
+
+func (h *Handler) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(h.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+}
+
+// traced takes over the trace of a listed proxy; nobody else may choose what
+// our spans hang on.
+func (h *Handler) traced(c *gin.Context) {
+	header := c.GetHeader("traceparent")
+	if header == "" || len(h.TrustedProxies) == 0 {
+		return
+	}
+	addr, err := netip.ParseAddrPort(c.Request.RemoteAddr)
+	ctx := trace.Accept(c.Request.Context(), err == nil && h.trusted(addr.Addr()), header)
+	c.Request = c.Request.WithContext(ctx)
+}
+
 // deadline bounds the interaction in time.
 func (h *Handler) deadline(c *gin.Context, r route) context.CancelFunc {
 	d := h.Timeout
@@ -94,6 +126,9 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		return nil, nil, false
 	}
 	limit, release := h.BodyBytes, func() {}
+	if !r.bundle { // a client that trickles is cut off (abuse 20)
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
+	}
 	if r.bundle {
 		limit = h.BundleBytes
 		select {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -59,6 +60,9 @@ type Options struct {
 	// Unauthorized reports whether an error of Verify means a bad token (401);
 	// every other error is a fault of the server (503).
 	Unauthorized func(error) bool
+
+	// TrustedProxies are believed when they name the caller and its trace.
+	TrustedProxies []netip.Prefix
 
 	Prefix        string // path of the FHIR base, such as /fhir
 	BodyBytes     int
@@ -109,6 +113,11 @@ func bundlesAtOnce(bundleBytes int) int { return max(1, DefaultBundleBudget/max(
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		// net/http lets Transfer-Encoding win and forgets that a Content-Length
+		// came too; what follows on the connection is not trusted (RFC 9112 §6.3).
+		w.Header().Set("Connection", "close")
+	}
 	if reason := badTarget(r); reason != "" {
 		h.refuseTarget(w, reason)
 		return

@@ -102,6 +102,7 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 			h.outcome(c, http.StatusBadRequest, "invalid", "Prefer: return must be minimal, representation or OperationOutcome")
 			return
 		}
+		h.traced(c)
 		cancel := h.deadline(c, r)
 		defer cancel()
 		var body []byte

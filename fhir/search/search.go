@@ -39,10 +39,10 @@ type ParameterError struct {
 func (e *ParameterError) Error() string {
 	s := e.Err.Error()
 	if e.Parameter != "" {
-		s += " " + e.Parameter
+		s = e.Parameter + ": " + s
 	}
 	if e.Reason != "" {
-		s += ": " + e.Reason
+		s += " (" + e.Reason + ")"
 	}
 	return s
 }

@@ -23,6 +23,7 @@ func (a *App) openFace(params *search.Parameters) error {
 	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement,
 		Ready: a.ready, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
+		TrustedProxies: a.cfg.ProxyPrefixes(),
 		Unauthorized: func(err error) bool {
 			return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
 		}})

@@ -23,15 +23,16 @@ type Draft struct {
 }
 
 // Seal makes the next version of a resource: r must carry its final id and
-// meta. previous is the current version, nil when there is none. The keys of
-// the owner are durable when Seal returns.
-func (v *Vault) Seal(ctx context.Context, r *fhir.Resource, previous *Stored, stamp repository.Stamp) (Draft, error) {
+// meta. previous is the current version, nil when there is none; upsert says
+// that the client chose the id. The keys of the owner are durable when Seal
+// returns.
+func (v *Vault) Seal(ctx context.Context, r *fhir.Resource, previous *Stored, stamp repository.Stamp, upsert bool) (Draft, error) {
 	key := v.Key(r.Type(), r.ID())
 	owner, err := v.owner(ctx, r, key)
 	if err != nil {
 		return Draft{}, err
 	}
-	head := field.Head{ID: r.ID(), Updated: int64(stamp), Owner: field.StorageID(owner), Security: labels(r)}
+	head := field.Head{ID: r.ID(), Updated: int64(stamp), Owner: field.StorageID(owner), Security: labels(r), Upsert: upsert}
 	for _, id := range v.comp.Patients(r) {
 		head.Patients = append(head.Patients, v.ring.StorageID("Patient", id))
 		head.PatientIDs = append(head.PatientIDs, id)
@@ -47,7 +48,7 @@ func (v *Vault) Seal(ctx context.Context, r *fhir.Resource, previous *Stored, st
 // owner, compartments and labels (decision 10).
 func (v *Vault) SealTombstone(ctx context.Context, previous *Stored, stamp repository.Stamp) (Draft, error) {
 	head := previous.Head
-	head.Updated, head.Deleted = int64(stamp), true
+	head.Updated, head.Deleted, head.Upsert = int64(stamp), true, false
 	rec := repository.Record{Key: previous.Record.Key, Updated: stamp, Owner: previous.Record.Owner, Deleted: true}
 	return v.draft(ctx, rec, head, nil, previous)
 }
