@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fieldseal/fieldseal/internal/importer"
 )
@@ -153,10 +154,13 @@ func (s *server) checkTransaction(entries []bundleEntry) importer.Answer {
 	return importer.Answer{}
 }
 
-// serve puts the same server behind HTTP, for importers in other processes.
+// serve puts the same server behind HTTP, for importers in other processes,
+// slow enough that a kill finds requests in flight before and after they land.
 func (s *server) serve() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		time.Sleep(time.Millisecond)
+		defer time.Sleep(time.Millisecond)
 		a, _ := s.do(r.Context(), r.Method, strings.TrimPrefix(r.URL.Path, "/"), r.Header, body)
 		w.WriteHeader(a.Status)
 		_, _ = w.Write(a.Body)
