@@ -185,6 +185,14 @@ type Purger interface {
 	PurgeOwner(ctx context.Context, o Owner, limit int) (removed int, done bool, err error)
 }
 
+// Census is implemented by engines that can tell cheaply whether any record of
+// an owner is stored.
+type Census interface {
+	// HoldsOwner reports whether any version of any resource has the owner,
+	// past versions and tombstones included.
+	HoldsOwner(ctx context.Context, o Owner) (bool, error)
+}
+
 // Row is one entry of a Table.
 type Row struct {
 	Key, Value []byte

@@ -29,6 +29,12 @@ import (
 // unreadable for ever.
 var ErrErased = errors.New("owner was erased")
 
+// ErrKeysLost means that a record exists whose keys the keystore has never
+// heard of: the keystore is older than the data. Keys are durable before the
+// first record that they seal, and erasure leaves a tombstone, so that nothing
+// else can cause it.
+var ErrKeysLost = errors.New("the keystore is older than the data: keys of a stored record are missing")
+
 // Cipher is what the vault needs of crypto/field.Cipher.
 type Cipher interface {
 	Seal(dst []byte, b field.Binding, k field.Keys, h *field.Head, r *fhir.Resource) ([]byte, error)
@@ -48,13 +54,14 @@ type Options struct {
 
 // Vault seals and opens resources.
 type Vault struct {
-	ring    *keyring.Ring
-	cipher  Cipher
-	store   repository.Store
-	comp    *compartment.Table
-	params  *search.Parameters
-	tokens  *blind.Tokenizer
-	decoy   *Stored
+	ring   *keyring.Ring
+	cipher Cipher
+	store  repository.Store
+	comp   *compartment.Table
+	params *search.Parameters
+	census repository.Census // nil when the engine has none
+	tokens *blind.Tokenizer
+	decoy  *Stored
 }
 
 // New returns a vault. It makes sure of the keys of the decoy that equalises
@@ -62,6 +69,7 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, params: o.Parameters,
 		tokens: blind.New(o.Ring.IndexEpoch().Key, o.Ring.Tenant())}
+	v.census, _ = o.Store.(repository.Census)
 	if err := v.makeDecoy(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the decoy record: %w", err)
 	}
@@ -115,20 +123,28 @@ func (v *Vault) opened(ctx context.Context, rec repository.Record, err error) (*
 // Adopt opens group 0 of a record that the engine returned.
 func (v *Vault) Adopt(ctx context.Context, rec repository.Record) (*Stored, error) {
 	keys, err := v.ring.Owner(ctx, rec.Owner)
-	switch {
-	case errors.Is(err, keyring.ErrErased), errors.Is(err, keyring.ErrNoKey):
-		return nil, fmt.Errorf("%w: %w", ErrErased, err)
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, gone(err)
 	}
 	head, err := v.cipher.OpenHead(v.binding(rec), keys, rec.Body)
 	if err != nil {
-		return nil, fmt.Errorf("opening group 0: %w", err)
+		return nil, fmt.Errorf("opening group 0: %w", gone(err))
 	}
 	if head.Owner != field.StorageID(rec.Owner) || head.Deleted != rec.Deleted || head.Updated != int64(rec.Updated) {
 		return nil, fmt.Errorf("bookkeeping differs from group 0: %w", field.ErrCorrupt)
 	}
 	return &Stored{Record: rec, Head: head, keys: keys}, nil
+}
+
+// gone tells keys that were destroyed from keys that are missing.
+func gone(err error) error {
+	switch {
+	case errors.Is(err, keyring.ErrErased):
+		return fmt.Errorf("%w: %w", ErrErased, err)
+	case errors.Is(err, keyring.ErrNoKey):
+		return fmt.Errorf("%w: %w", ErrKeysLost, err)
+	}
+	return err
 }
 
 // Open returns the tree of the visible classes. Hidden classes are not
