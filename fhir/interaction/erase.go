@@ -70,8 +70,9 @@ func (s *Service) Erase(ctx context.Context, c Call, p ErasePlan) (EraseReport, 
 	if _, err := s.Recorder.Record(ctx, intent); err != nil {
 		return rep, failure(err)
 	}
-	targets, err := s.owned(ctx, owner, p)
-	if err != nil {
+	// The first pass is for a crash between fence and second pass: afterwards
+	// the ids of the owned records cannot be read any more.
+	if err := s.forget(ctx, c, targets, &rep, p); err != nil {
 		return rep, err
 	}
 	if err := p.Keys.Fence(ctx, owner); err != nil {
@@ -79,6 +80,10 @@ func (s *Service) Erase(ctx context.Context, c Call, p ErasePlan) (EraseReport, 
 	}
 	p.Progress("waiting for requests in flight", 0, 0)
 	if err := p.Drain(ctx); err != nil {
+		return rep, err
+	}
+	targets, err := s.owned(ctx, owner, p)
+	if err != nil {
 		return rep, err
 	}
 	if err := s.forget(ctx, c, targets, &rep, p); err != nil {
@@ -101,13 +106,13 @@ func (s *Service) Erase(ctx context.Context, c Call, p ErasePlan) (EraseReport, 
 	return rep, nil
 }
 
-// owned names the live records that the patient's keys seal, as references
-// would.
-func (s *Service) owned(ctx context.Context, owner repository.Owner, p ErasePlan) (map[string]bool, error) {
-	targets := map[string]bool{"Patient/" + p.Patient: true}
+// owned lists the live records that the patient's keys seal. It opens none, so
+// that an erasure whose keys are fenced or gone already can be resumed.
+func (s *Service) owned(ctx context.Context, owner repository.Owner, p ErasePlan) (map[repository.Key]bool, error) {
+	targets := map[repository.Key]bool{s.Vault.Key("Patient", p.Patient): true}
 	for _, typ := range s.Definitions.ResourceTypes() {
-		err := s.each(ctx, repository.Query{Type: typ, Owner: &owner}, func(st *sealed.Stored) error {
-			targets[typ+"/"+st.Head.ID] = true
+		err := s.records(ctx, repository.Query{Type: typ, Owner: &owner}, func(rec repository.Record) error {
+			targets[rec.Key] = true
 			return nil
 		})
 		if err != nil {
@@ -118,8 +123,8 @@ func (s *Service) owned(ctx context.Context, owner repository.Owner, p ErasePlan
 	return targets, nil
 }
 
-// each opens group 0 of every record that the query selects.
-func (s *Service) each(ctx context.Context, q repository.Query, visit func(*sealed.Stored) error) error {
+// records visits every record that the query selects.
+func (s *Service) records(ctx context.Context, q repository.Query, visit func(repository.Record) error) error {
 	q.Limit = candidatePage
 	for {
 		page, err := s.Store.Find(ctx, q)
@@ -127,14 +132,7 @@ func (s *Service) each(ctx context.Context, q repository.Query, visit func(*seal
 			return err
 		}
 		for _, rec := range page.Records {
-			st, err := s.Vault.Adopt(ctx, rec)
-			if errors.Is(err, sealed.ErrErased) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := visit(st); err != nil {
+			if err := visit(rec); err != nil {
 				return err
 			}
 		}
@@ -146,11 +144,21 @@ func (s *Service) each(ctx context.Context, q repository.Query, visit func(*seal
 }
 
 // forget replaces the references that others hold to erased records.
-func (s *Service) forget(ctx context.Context, c Call, targets map[string]bool, rep *EraseReport, p ErasePlan) error {
+func (s *Service) forget(ctx context.Context, c Call, targets map[repository.Key]bool, rep *EraseReport, p ErasePlan) error {
 	types := s.Definitions.ResourceTypes()
 	for i, typ := range types {
 		p.Progress("looking for references", i, len(types))
-		err := s.each(ctx, repository.Query{Type: typ}, func(st *sealed.Stored) error {
+		err := s.records(ctx, repository.Query{Type: typ}, func(rec repository.Record) error {
+			if targets[rec.Key] {
+				return nil
+			}
+			st, err := s.Vault.Adopt(ctx, rec)
+			if errors.Is(err, sealed.ErrErased) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
 			replaced, err := s.forgetIn(ctx, c, st, targets, p)
 			if err != nil || !replaced {
 				return err
@@ -168,10 +176,7 @@ func (s *Service) forget(ctx context.Context, c Call, targets map[string]bool, r
 
 // forgetIn writes a new version of a resource in which references to erased
 // records are tombstones.
-func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targets map[string]bool, p ErasePlan) (bool, error) {
-	if targets[st.Record.Key.Type+"/"+st.Head.ID] {
-		return false, nil
-	}
+func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targets map[repository.Key]bool, p ErasePlan) (bool, error) {
 	r, err := s.Vault.Open(st, allClasses)
 	if err != nil {
 		return false, err
@@ -198,10 +203,10 @@ func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targe
 // tombstoneReferences replaces every Reference to a target, in place, by one
 // that says its target was erased. Display and identifier name people: they go
 // as well.
-func (s *Service) tombstoneReferences(n *fhir.Node, targets map[string]bool) bool {
+func (s *Service) tombstoneReferences(n *fhir.Node, targets map[repository.Key]bool) bool {
 	found := false
 	if n.Kind() == fhir.Object {
-		if ref, ok := fhir.ParseReference(n.Member("reference").Text()); ok && targets[ref.Type+"/"+ref.ID] &&
+		if ref, ok := fhir.ParseReference(n.Member("reference").Text()); ok && targets[s.Vault.Key(ref.Type, ref.ID)] &&
 			(ref.Base == "" || ref.Base == s.Base) {
 			erased := fhir.NewObject(fhir.NewArray(fhir.NewObject(
 				fhir.NewString("http://hl7.org/fhir/StructureDefinition/data-absent-reason").Named("url"),
