@@ -57,7 +57,7 @@ var floors = map[string]int{
 
 // programs are generators and measuring tools: main packages that no package
 // can import and that may use every floor.
-var programs = []string{"/generate", "internal/bench"}
+var programs = []string{"/generate", "conformance/bench"}
 
 // alone are packages that import nothing of ours but what is listed, whatever
 // their floor: the engines see no plaintext (first law of the architecture),

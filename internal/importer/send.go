@@ -72,7 +72,7 @@ func pause(ctx context.Context, n int, retryAfter string) error {
 	if s, err := strconv.Atoi(retryAfter); err == nil && s > 0 {
 		d = min(time.Duration(s)*time.Second, maxBackoff)
 	}
-	d += time.Duration(rand.Int64N(int64(d)/4 + 1)) // so that workers do not return together
+	d += time.Duration(rand.Int64N(int64(d)/4 + 1)) // #nosec G404 -- jitter, so that workers do not return together
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

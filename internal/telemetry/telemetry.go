@@ -87,7 +87,7 @@ type Telemetry struct {
 	meters   *sdkmetric.MeterProvider
 	tracers  *sdktrace.TracerProvider
 	exporter sdktrace.SpanExporter // nil without export
-	lastLog  atomic.Int64 // of an export error, Unix nanoseconds
+	lastLog  atomic.Int64          // of an export error, Unix nanoseconds
 }
 
 // New builds the providers. It does not wait for a collector and registers
