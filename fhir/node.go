@@ -173,4 +173,4 @@ func (n *Node) RemoveAt(i int) {
 	n.nodes = append(append(nodes, n.nodes[:i]...), n.nodes[i+1:]...)
 }
 
-func bytesString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func bytesString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } // #nosec G103 -- the parser never writes b again

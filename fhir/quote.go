@@ -158,10 +158,10 @@ func (n *Node) setName(literal []byte) {
 
 func appendName(dst []byte, n *Node) []byte {
 	if n.rawName != 0 {
-		both := unsafe.Slice(unsafe.StringData(n.name), len(n.name)+int(n.rawName))
+		both := unsafe.Slice(unsafe.StringData(n.name), len(n.name)+int(n.rawName)) // #nosec G103 -- name and its raw form lie in one buffer
 		return append(dst, both[len(n.name):]...)
 	}
-	b := unsafe.Slice(unsafe.StringData(n.name), len(n.name))
+	b := unsafe.Slice(unsafe.StringData(n.name), len(n.name)) // #nosec G103 -- read only
 	if special(b, 0) < len(b) {
 		return quote(dst, n.name)
 	}

@@ -35,6 +35,9 @@ func (t *Trail) prepare(ctx context.Context, d *draft, e *audit.Event) error {
 	if e.Agent.Subject != "" {
 		d.terms = append(d.terms, t.terms.term(termAgent, e.Agent.Subject))
 	}
+	if e.Agent.Who != "" {
+		d.terms = append(d.terms, t.terms.term(termAgent, e.Agent.Who))
+	}
 	d.plain = pad(appendBody(d.plain[:0], e, l), 0)
 	d.cut = len(d.plain)
 	for _, o := range l.owners {
@@ -85,7 +88,7 @@ func (d *draft) appendBlock(b []byte, origin string, seq uint64) []byte {
 
 func appendSealed(b []byte, aead cipher.AEAD, plain, aad []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(plain)+overhead))
-	return aead.Seal(b, nil, plain, aad)
+	return aead.Seal(b, nil, plain, aad) // #nosec G407 -- the AEAD draws its nonce itself
 }
 
 // block is the parsed, still sealed body of a record.

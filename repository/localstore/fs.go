@@ -83,5 +83,5 @@ func (fs *privateFS) makeDir(dir string) error {
 	if !fs.onDisk() {
 		return nil
 	}
-	return os.Chmod(dir, 0o700)
+	return os.Chmod(dir, 0o700) // #nosec G302 -- a folder needs x
 }

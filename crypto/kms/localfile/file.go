@@ -75,7 +75,7 @@ func parse(raw []byte) (secret.Bytes, error) {
 		return bad("its first line is not " + header[:len(header)-1])
 	}
 	body := raw[len(header):]
-	if n := len(body); n > 0 && body[n-1] == '\n' {
+	if n := len(body); n > 0 && body[n-1] == '\n' { // #nosec G602 -- n > 0
 		body = body[:n-1]
 	}
 	key := make([]byte, keyBytes+1)
