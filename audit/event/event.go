@@ -96,6 +96,20 @@ func Render(e audit.Entry, base string) ([]byte, error) {
 
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z07:00") }
 
+// Kinds are the kinds of events that AuditEvent.type shows under a code, for a
+// search by type (R4 search.html#token). An empty system means any; an unknown
+// code has none.
+func Kinds(system, code string) []audit.Kind {
+	var out []audit.Kind
+	for _, k := range []audit.Kind{audit.REST, audit.Login, audit.Security, audit.System} {
+		t, _ := types(&audit.Entry{Event: audit.Event{Kind: k}})
+		if t.Code == code && (system == "" || t.System == system) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // types maps kind and subtype to AuditEvent.type and .subtype.
 func types(e *audit.Entry) (coding, []coding) {
 	own := []coding{{System: systemSubtype, Code: e.Subtype}}

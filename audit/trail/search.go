@@ -18,7 +18,7 @@ const MaxLimit = 1000
 // matches all. Results come newest first.
 type Query struct {
 	Patient  *audit.Owner
-	Agent    string // Agent.Subject
+	Agent    string // Agent.Subject or Agent.Who
 	From, To time.Time
 	Kinds    []audit.Kind
 	Subtypes []Subtype
@@ -202,7 +202,7 @@ func (r *reader) match(clauses [][]uint64) ([]uint32, error) {
 
 // matches rechecks an opened event: 64-bit terms may collide.
 func (q *Query) matches(e *audit.Entry) bool {
-	if q.Agent != "" && e.Agent.Subject != q.Agent {
+	if q.Agent != "" && e.Agent.Subject != q.Agent && e.Agent.Who != q.Agent {
 		return false
 	}
 	if q.Patient != nil && !slices.ContainsFunc(e.Entities, func(n audit.Entity) bool { return slices.Contains(n.Patients, *q.Patient) }) {

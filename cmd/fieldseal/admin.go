@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fieldseal/fieldseal/crypto/keyring"
-	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 )
 
@@ -105,48 +104,6 @@ func newKeysRotate() *cobra.Command {
 		return off.backend(c.Context(), func(b adminapi.Backend) error { return b.RotateKEK(c.Context(), bar(os.Stderr)) })
 	}
 	return c
-}
-
-func newErase() *cobra.Command {
-	var r adminapi.EraseRequest
-	var yes, asJSON bool
-	c := &cobra.Command{Use: "erase PATIENT-ID", Short: "Erase a patient by destroying the patient's keys",
-		Long: `Erase a patient: fence and destroy the patient's keys, remove the live records,
-and replace references to them in other records. This cannot be undone. Backups
-of the data stay unreadable as long as the current keystore is used; the report
-says when their search tokens fall silent too. When it is interrupted, run it
-again: it resumes.`,
-		Example: "  fieldseal erase --data DIR --reason gdpr-art-17 --yes 5cbc121b-cd71-4428-b8b7-31e53eba8184", Args: cobra.ExactArgs(1)}
-	off := newOffline(c)
-	c.Flags().StringVar(&r.Reason, "reason", "", "legal ground, for the audit trail (no patient data)")
-	c.Flags().BoolVar(&yes, "yes", false, "confirm; without it nothing happens")
-	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if r.Patient = args[0]; !yes || r.Reason == "" {
-			return usage(c, fmt.Errorf("an erasure cannot be undone: give --reason and --yes"))
-		}
-		return off.backend(c.Context(), func(b adminapi.Backend) error {
-			rep, err := b.Erase(c.Context(), r, bar(os.Stderr))
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), rep)
-			}
-			printErasure(c.OutOrStdout(), rep)
-			return nil
-		})
-	}
-	return c
-}
-
-func printErasure(w io.Writer, rep interaction.EraseReport) {
-	fmt.Fprintf(w, "erased %s: %d versions removed, keys destroyed, audit receipt %d\n", rep.Erased.Format(time.RFC3339), rep.Versions, rep.Receipt)
-	fmt.Fprintf(w, "references replaced in %d other resources", len(rep.References))
-	if rep.History > 0 {
-		fmt.Fprintf(w, "; %d of their past versions still name an erased record", rep.History)
-	}
-	fmt.Fprintf(w, "\nsearch tokens in data backups fall silent by %s\n", rep.BackupsSilent.Format(time.DateOnly))
 }
 
 func printJSON(w io.Writer, v any) error {

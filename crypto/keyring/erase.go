@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -108,4 +109,27 @@ func (r *Ring) Erased(ctx context.Context, o repository.Owner) (bool, error) {
 		return false, err
 	}
 	return w.state == stateErased, nil
+}
+
+// ErasedOwners yields the owners whose keys are fenced or destroyed, so that
+// data restored from an older backup can be purged of them. Needs no KMS.
+func (r *Ring) ErasedOwners(ctx context.Context) iter.Seq2[repository.Owner, error] {
+	return func(yield func(repository.Owner, error) bool) {
+		for row, err := range r.opts.Table.Scan(ctx, []byte(ownerPrefix)) {
+			if err != nil {
+				yield(repository.Owner{}, fmt.Errorf("scanning owners: %w: %w", ErrUnavailable, err))
+				return
+			}
+			o, err := ownerOfKey(row.Key)
+			if err == nil {
+				var w *ownerRow
+				if w, err = decodeOwner(row.Value); err == nil && w.state == stateLive {
+					continue
+				}
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
 }

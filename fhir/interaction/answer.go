@@ -34,6 +34,9 @@ func release(g authz.Grant, r audit.Receipt, a Answer) (*Answer, error) {
 
 // assemble releases an answer that is composed of released parts only.
 func assemble(a Answer, parts []*Answer) (*Answer, error) {
+	if len(parts) == 0 {
+		return nil, errUnreleased
+	}
 	for _, p := range parts {
 		if p == nil || !p.receipt.Valid() {
 			return nil, errUnreleased

@@ -15,6 +15,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/model"
 	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
 const auditEvent = "AuditEvent"
@@ -99,7 +100,7 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
-	entries, err := s.Trail.Search(ctx, q)
+	entries, err := s.auditEntries(ctx, q, &ev)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -112,6 +113,20 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 		return nil, failure(err)
 	}
 	return release(g, receipt, Answer{status: http.StatusOK, body: body})
+}
+
+// auditEntries searches the trail. A patient without keys has no events: a
+// guessed id must not make keys.
+func (s *Service) auditEntries(ctx context.Context, q trail.Query, ev *audit.Event) ([]audit.Entry, error) {
+	if ids := ev.Entities[0].PatientIDs; q.Patient != nil && !s.Vault.HasKeys(ctx, ids[0]) {
+		ev.Entities[0].Patients, ev.Entities[0].PatientIDs = nil, nil
+		gone, err := s.Vault.Forgotten(ctx, ids[0])
+		if err == nil && gone {
+			err = sealed.ErrErased
+		}
+		return nil, err
+	}
+	return s.Trail.Search(ctx, q)
 }
 
 // ownQuery narrows a search to the caller's compartment where the grant is
@@ -179,16 +194,21 @@ func (s *Service) auditParameter(ctx context.Context, ev *audit.Event, q *trail.
 		}
 		owner := audit.Owner(s.Vault.PatientOwner(id))
 		q.Patient = &owner
-		if s.Vault.HasKeys(ctx, id) { // a guessed id must not make keys
-			ev.Entities[0].PatientIDs = []string{id}
-		}
+		ev.Entities[0].PatientIDs = []string{id}
 	case "agent":
-		q.Agent = value
+		q.Agent = strings.TrimPrefix(value, s.Base+"/")
 	case "date":
 		return auditDate(q, value, bad)
 	case "type":
-		kind := audit.Kind(value[strings.LastIndexByte(value, '|')+1:])
-		q.Kinds = append(q.Kinds, kind)
+		system, code, found := strings.Cut(value, "|")
+		if !found {
+			system, code = "", value
+		}
+		kinds := event.Kinds(system, code)
+		if kinds == nil {
+			kinds = []audit.Kind{"none"} // matches nothing, as an unknown code does
+		}
+		q.Kinds = append(q.Kinds, kinds...)
 	case "_count":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {

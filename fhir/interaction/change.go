@@ -48,8 +48,12 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	if len(d.Write.Record.Body) > maxSealedBytes {
 		return change{}, fhir.ErrTooLarge
 	}
-	if g.Mask(facts(d.Head)) == 0 {
+	mask := g.Mask(facts(d.Head))
+	if mask == 0 {
 		return change{}, fail(Denied, nil, "the resource would lie outside of what the caller may write")
+	}
+	if previous != nil && !previous.Head.Deleted && !g.Mask(facts(previous.Head)).Contains(mask) {
+		return change{}, fail(Denied, nil, "the change of labels or subject would show the caller what is hidden now")
 	}
 	if previous != nil && !previous.Head.Deleted && previous.Record.Owner != d.Write.Record.Owner {
 		if err := s.mayReassign(ctx, c, r.Type()); err != nil {

@@ -70,11 +70,6 @@ func (s *Service) Erase(ctx context.Context, c Call, p ErasePlan) (EraseReport, 
 	if _, err := s.Recorder.Record(ctx, intent); err != nil {
 		return rep, failure(err)
 	}
-	// The first pass is for a crash between fence and second pass: afterwards
-	// the ids of the owned records cannot be read any more.
-	if err := s.forget(ctx, c, targets, &rep, p); err != nil {
-		return rep, err
-	}
 	if err := p.Keys.Fence(ctx, owner); err != nil {
 		return rep, err
 	}

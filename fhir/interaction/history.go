@@ -53,7 +53,7 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	}
 	current, err := s.Vault.Load(ctx, s.Vault.Key(resourceType, id))
 	if err != nil {
-		return nil, err
+		return nil, s.erased(ctx, g, resourceType, id, err)
 	}
 	ceiling := g.Mask(facts(current.Head))
 	if s.visible(g, current) == 0 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
@@ -95,13 +97,23 @@ func sameCondition(entries []*bundle.Entry) error {
 		if e.Method != http.MethodPost || e.IfNoneExist == "" {
 			continue
 		}
-		key := [2]string{e.Type, e.IfNoneExist}
+		key := [2]string{e.Type, canonicalQuery(e.IfNoneExist)}
 		if seen[key] {
 			return inEntry(e, fail(Malformed, nil, "another entry has the same ifNoneExist"))
 		}
 		seen[key] = true
 	}
 	return nil
+}
+
+// canonicalQuery spells a condition in one way, whatever was escaped and in
+// which order its parameters came.
+func canonicalQuery(raw string) string {
+	values, err := url.ParseQuery(strings.TrimPrefix(raw, "?"))
+	if err != nil {
+		return raw // refused as malformed when it is evaluated
+	}
+	return values.Encode()
 }
 
 // finishTransaction runs the reads, which see the committed writes, and

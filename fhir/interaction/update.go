@@ -71,7 +71,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 		return s.prepareUpsert(ctx, c, g, r)
 	}
 	if err != nil {
-		return change{}, err
+		return change{}, hideErased(g, err)
 	}
 	mask := s.visible(g, previous)
 	if mask == 0 {
@@ -80,10 +80,14 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	if err := s.checkMatch(ctx, c, previous, mask); err != nil {
 		return change{}, err
 	}
-	if !previous.Head.Deleted && s.hides(r.Type(), mask) {
-		if r, err = s.merge(previous, r, mask); err != nil {
-			return change{}, err
-		}
+	switch {
+	case previous.Head.Deleted:
+		err = s.checkNew(g, r)
+	case s.hides(r.Type(), mask):
+		r, err = s.merge(previous, r, mask)
+	}
+	if err != nil {
+		return change{}, err
 	}
 	return s.stamp(ctx, c, g, r, previous, false)
 }

@@ -41,6 +41,13 @@ type EraseRequest struct {
 	Reason  string `json:"reason"`
 }
 
+// HoldRequest puts a patient under legal hold, or ends it.
+type HoldRequest struct {
+	Patient string `json:"patient"`
+	Reason  string `json:"reason,omitempty"`
+	Release bool   `json:"release,omitempty"`
+}
+
 // Stats are the sizes of everything that is stored, in bytes and counts.
 type Stats struct {
 	Store    any `json:"store"`
@@ -62,5 +69,9 @@ type Backend interface {
 	KeysStatus(ctx context.Context) (keyring.Status, error)
 	RotateKEK(ctx context.Context, progress func(Progress)) error
 	Erase(ctx context.Context, r EraseRequest, progress func(Progress)) (interaction.EraseReport, error)
+	// Hold postpones every erasure of a patient until it is released.
+	Hold(ctx context.Context, r HoldRequest) error
+	// Readmit lets an erased patient's id be used again, with new keys.
+	Readmit(ctx context.Context, r EraseRequest) error
 	Stats(ctx context.Context) (Stats, error)
 }

@@ -68,6 +68,16 @@ func (c *Client) Erase(ctx context.Context, r EraseRequest, progress func(Progre
 	return out, c.call(ctx, "/erase", r, &out, progress)
 }
 
+// Hold implements Backend.
+func (c *Client) Hold(ctx context.Context, r HoldRequest) error {
+	return c.call(ctx, "/erase/hold", r, &struct{}{}, nil)
+}
+
+// Readmit implements Backend.
+func (c *Client) Readmit(ctx context.Context, r EraseRequest) error {
+	return c.call(ctx, "/erase/readmit", r, &struct{}{}, nil)
+}
+
 // Stats implements Backend.
 func (c *Client) Stats(ctx context.Context) (out Stats, err error) {
 	return out, c.call(ctx, "/stats", struct{}{}, &out, nil)

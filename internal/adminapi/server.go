@@ -34,6 +34,12 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /erase", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(in EraseRequest, p func(Progress)) (any, error) { return b.Erase(r.Context(), in, p) })
 	})
+	mux.HandleFunc("POST /erase/hold", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(in HoldRequest, _ func(Progress)) (struct{}, error) { return struct{}{}, b.Hold(r.Context(), in) })
+	})
+	mux.HandleFunc("POST /erase/readmit", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(in EraseRequest, _ func(Progress)) (struct{}, error) { return struct{}{}, b.Readmit(r.Context(), in) })
+	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
 	})

@@ -93,9 +93,12 @@ func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) e
 
 // Erase implements adminapi.Backend.
 func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(adminapi.Progress)) (interaction.EraseReport, error) {
+	if err := a.checkHold(ctx, r.Patient); err != nil {
+		return interaction.EraseReport{}, err
+	}
 	call := interaction.Call{Subject: authz.Subject{}}
 	rep, err := a.service.Erase(ctx, call, interaction.ErasePlan{
-		Patient: r.Patient, Reason: "erasure", Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"},
+		Patient: r.Patient, Reason: r.Reason, Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"},
 		Keys: a.ring, Purger: a.store, Drain: a.flight.drain, Scrub: a.keystore.Scrub,
 		Progress: func(step string, done, total int) {
 			progress(adminapi.Progress{Step: step, Done: done, Total: total})

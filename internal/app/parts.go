@@ -95,7 +95,34 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.store.Close)
-	return a.checkTenant(ctx)
+	if err := a.checkTenant(ctx); err != nil {
+		return err
+	}
+	return a.replayErasures(ctx)
+}
+
+// purgePage is how many records one commit of a replayed erasure removes.
+const purgePage = 500
+
+// replayErasures removes what an older data backup brought back of owners whose
+// keys were destroyed since (decision 9). The records are unreadable anyway;
+// their tokens and bookkeeping go as well.
+func (a *App) replayErasures(ctx context.Context) error {
+	for owner, err := range a.ring.ErasedOwners(ctx) {
+		if err != nil {
+			return fmt.Errorf("reading erasures: %w", err)
+		}
+		for done := false; !done; {
+			var removed int
+			if removed, done, err = a.store.PurgeOwner(ctx, owner, purgePage); err != nil {
+				return fmt.Errorf("replaying an erasure: %w", err)
+			}
+			if removed > 0 {
+				a.log.Info("removed records of an erased owner that a restore brought back", "count", removed)
+			}
+		}
+	}
+	return nil
 }
 
 // trouble logs background errors of an engine, which hold no record bytes.
