@@ -85,7 +85,7 @@ func (h *Handler) peer(r *http.Request) string {
 	if !h.trusted(addr.Addr()) {
 		return addr.Addr().Unmap().String()
 	}
-	hops := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // a proxy may add a line of its own
 	if client, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1])); err == nil {
 		return client.Unmap().String()
 	}
@@ -126,9 +126,6 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		return nil, nil, false
 	}
 	limit, release := h.BodyBytes, func() {}
-	if !r.bundle { // a client that trickles is cut off (abuse 20)
-		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
-	}
 	if r.bundle {
 		limit = h.BundleBytes
 		select {
@@ -138,6 +135,8 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 			h.failed(c, c.Request.Context().Err())
 			return nil, nil, false
 		}
+	} else { // a client that trickles is cut off (abuse 20); a Bundle has the server's read timeout
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
 	}
 	if body, err := readBody(c.Request, limit); err != nil {
 		release()
@@ -152,6 +151,9 @@ var (
 	errBodyTooLarge = errors.New("body exceeds the limit")
 	errEncoding     = errors.New("content encoding is not supported")
 )
+
+// firstRead holds all but large Bundles without growing.
+const firstRead = 256 << 10
 
 // readBody reads at most limit bytes after decompression, so that a gzip bomb
 // costs no more than an honest body (abuse 9).
@@ -172,8 +174,8 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 		return nil, errEncoding
 	}
 	size := 4 << 10
-	if r.ContentLength > 0 {
-		size = int(r.ContentLength) + 1
+	if r.ContentLength > 0 { // a length alone makes nobody reserve a limit's worth of memory
+		size = int(min(r.ContentLength, firstRead)) + 1
 	}
 	b := make([]byte, 0, size)
 	for {
