@@ -5,7 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -133,12 +133,19 @@ func TestTraceparentOfStrangersIsIgnored(t *testing.T) {
 func TestNoFunctionTakesFreeText(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]bool{"NewTypes": true, "Of": true, "Accept": true}
-	pkgs, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
-	for _, p := range pkgs {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		p, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		ast.Inspect(p, func(n ast.Node) bool {
 			f, ok := n.(*ast.FuncDecl)
 			if !ok || !f.Name.IsExported() {

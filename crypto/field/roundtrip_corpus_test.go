@@ -142,7 +142,7 @@ func collect(c Cursor, n *fhir.Node, visible ClassSet, hidden, shown map[string]
 func TestExpansionOnSynthea(t *testing.T) {
 	t.Parallel()
 	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
-	type sum struct{ n, in, out, slots int }
+	type sum struct{ n, in, out int }
 	per, all := map[string]*sum{}, &sum{}
 	synthea(t, 4, func(_ string, r *fhir.Resource) {
 		h := Head{ID: "3f1d2c4b-0f5e-4c7a-9b43-a1b2c3d4e5f6", Patients: []StorageID{{5}}, Owner: StorageID{5}}

@@ -14,7 +14,7 @@ import (
 var (
 	errEmpty     = errors.New("the input is empty")
 	errInvalidID = errors.New("the resource's id is not a FHIR id")
-	errNoEntries = errors.New("Bundle.entry is not an array of objects")
+	errNoEntries = errors.New("the entries of the Bundle are no array of objects")
 	errNotStored = errors.New("an entry of the collection holds no resource")
 )
 
