@@ -93,6 +93,10 @@ type Options struct {
 	KMSTimeout time.Duration
 	OwnerCache int
 	Now        func() time.Time
+	// Holds reports whether the data store has records of an owner. Such an
+	// owner gets no new keys: the keystore must have lost the old ones. Nil
+	// means that nobody can tell.
+	Holds func(ctx context.Context, o repository.Owner) (bool, error)
 }
 
 // Validate reports every problem at once.

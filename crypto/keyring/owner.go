@@ -38,12 +38,22 @@ func (r *Ring) Owner(ctx context.Context, o repository.Owner) (*OwnerKeys, error
 
 // EnsureOwner returns an owner's keys and creates them when there are none.
 // What it creates is durable on return; of two callers the loser takes the
-// winner's keys. ErrErased: fenced or erased owners get no keys.
+// winner's keys. ErrErased: fenced or erased owners get no keys. ErrNoKey: there
+// are none and none may be made, because the owner has records (Options.Holds).
 func (r *Ring) EnsureOwner(ctx context.Context, o repository.Owner) (*OwnerKeys, error) {
 	for {
 		k, err := r.Owner(ctx, o)
 		if !errors.Is(err, ErrNoKey) {
 			return k, err
+		}
+		if r.opts.Holds != nil {
+			held, err := r.opts.Holds(ctx, o)
+			if err != nil {
+				return nil, fmt.Errorf("looking for records of owner %x: %w", o[:4], err)
+			}
+			if held { // by a writer who was faster, else by keys that are lost
+				return r.Owner(ctx, o)
+			}
 		}
 		w := &ownerRow{state: stateLive, generation: 1, dek: 1}
 		if err := r.createOwner(ctx, o, w, 0); !errors.Is(err, repository.ErrConflict) && err != nil {

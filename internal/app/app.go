@@ -28,7 +28,6 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
 	"github.com/fieldseal/fieldseal/internal/config"
-	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/localstore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
@@ -117,17 +116,3 @@ func (a *App) fail(part string) func(error) {
 func (a *App) Fatal() <-chan error { return a.fatal }
 
 func (a *App) path(name string) string { return filepath.Join(a.cfg.Data, name) }
-
-// checkTenant binds the data to the keystore's tenant.
-func (a *App) checkTenant(ctx context.Context) error {
-	tenant := a.ring.Tenant()
-	row, err := a.store.Table("meta").Get(ctx, []byte("tenant"))
-	if errors.Is(err, repository.ErrNotFound) {
-		_, err = a.store.Table("meta").PutIf(ctx, []byte("tenant"), tenant[:], 0)
-		return err
-	}
-	if err == nil && string(row.Value) != string(tenant[:]) {
-		return errors.New("the keystore belongs to other data: restore the keystore of this data folder; nothing was changed")
-	}
-	return err
-}

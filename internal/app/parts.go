@@ -23,6 +23,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/localstore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
@@ -36,11 +37,11 @@ const (
 // openKeystore opens the KMS, the keystore and the ring. Keys are made only
 // when neither keystore nor data exist yet.
 func (a *App) openKeystore(ctx context.Context) error {
-	fresh, err := a.fresh()
+	fresh, virgin, err := a.fresh()
 	if err != nil {
 		return err
 	}
-	kms, err := a.openKMS(fresh)
+	kms, err := a.openKMS(virgin)
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,8 @@ func (a *App) openKeystore(ctx context.Context) error {
 	}
 	a.onClose(a.keystore.Close)
 	o := keyring.Options{Table: a.keystore.Table("keys"), Wrapper: kms, KEKTTL: a.cfg.KEKTTL,
-		OwnerTTL: a.cfg.OwnerKeyTTL, Grace: a.cfg.KMSGrace}
+		OwnerTTL: a.cfg.OwnerKeyTTL, Grace: a.cfg.KMSGrace,
+		Holds: func(ctx context.Context, o repository.Owner) (bool, error) { return a.store.HoldsOwner(ctx, o) }}
 	if fresh {
 		a.ring, err = keyring.Init(ctx, o)
 		if !errors.Is(err, keyring.ErrInitialized) {
@@ -65,24 +67,25 @@ func (a *App) openKeystore(ctx context.Context) error {
 	return err
 }
 
-// fresh reports whether this is a new installation: no data and no keystore.
-func (a *App) fresh() (bool, error) {
+// fresh reports whether there is no data yet, so that keys may be made, and
+// whether there is no keystore either, so that a KEK may be.
+func (a *App) fresh() (noData, virgin bool, err error) {
 	_, dataErr := os.Stat(a.path("store"))
 	_, keysErr := os.Stat(a.cfg.KeystoreDir())
 	for _, err := range []error{dataErr, keysErr} {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, err
+			return false, false, err
 		}
 	}
 	if dataErr == nil && keysErr != nil {
-		return false, errors.New("the keystore folder is missing beside existing data: restore it from its backup; nothing was changed")
+		return false, false, errors.New("the keystore folder is missing beside existing data: restore it from its backup; nothing was changed")
 	}
-	return dataErr != nil, nil
+	return dataErr != nil, dataErr != nil && keysErr != nil, nil
 }
 
-func (a *App) openKMS(fresh bool) (*localfile.KMS, error) {
+func (a *App) openKMS(virgin bool) (*localfile.KMS, error) {
 	path, create := a.cfg.KEKPath()
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && create && fresh {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && create && virgin {
 		return localfile.Create(path)
 	}
 	return localfile.Open(path)
@@ -96,6 +99,9 @@ func (a *App) openStore(ctx context.Context) (err error) {
 	}
 	a.onClose(a.store.Close)
 	if err := a.checkTenant(ctx); err != nil {
+		return err
+	}
+	if err := a.checkRollback(ctx); err != nil {
 		return err
 	}
 	return a.replayErasures(ctx)

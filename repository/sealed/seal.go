@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
-	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/compartment"
 	"github.com/fieldseal/fieldseal/repository"
@@ -54,7 +53,7 @@ func (v *Vault) SealTombstone(ctx context.Context, previous *Stored, stamp repos
 }
 
 func (v *Vault) draft(ctx context.Context, rec repository.Record, head field.Head, r *fhir.Resource, previous *Stored) (Draft, error) {
-	keys, err := v.admit(ctx, rec.Owner)
+	keys, err := v.ring.EnsureOwner(ctx, rec.Owner)
 	if err != nil {
 		return Draft{}, gone(err)
 	}
@@ -74,26 +73,6 @@ func (v *Vault) draft(ctx context.Context, rec repository.Record, head field.Hea
 	}
 	slices.Sort(guarded)
 	return Draft{Write: repository.Write{Record: rec, Expect: expect}, Head: head, Guarded: slices.Compact(guarded)}, nil
-}
-
-// admit returns the keys of an owner and makes them when there are none. An
-// owner who has records already gets none: new keys beside old records would
-// hide that the keystore was rolled back.
-func (v *Vault) admit(ctx context.Context, o repository.Owner) (*keyring.OwnerKeys, error) {
-	keys, err := v.ring.Owner(ctx, o)
-	if !errors.Is(err, keyring.ErrNoKey) {
-		return keys, err
-	}
-	if v.census != nil {
-		held, err := v.census.HoldsOwner(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		if held { // by a writer who was faster, or by keys that are lost
-			return v.ring.Owner(ctx, o)
-		}
-	}
-	return v.ring.EnsureOwner(ctx, o)
 }
 
 // tokensOf are the tokens of a stored version, computed from its opened

@@ -59,7 +59,6 @@ type Vault struct {
 	store  repository.Store
 	comp   *compartment.Table
 	params *search.Parameters
-	census repository.Census // nil when the engine has none
 	tokens *blind.Tokenizer
 	decoy  *Stored
 }
@@ -69,7 +68,6 @@ type Vault struct {
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, params: o.Parameters,
 		tokens: blind.New(o.Ring.IndexEpoch().Key, o.Ring.Tenant())}
-	v.census, _ = o.Store.(repository.Census)
 	if err := v.makeDecoy(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the decoy record: %w", err)
 	}
