@@ -178,6 +178,11 @@ func (a *App) openService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.assemble(ctx, classes, cipher)
+}
+
+// assemble builds vault, service and face over a cipher.
+func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.Cipher) error {
 	compartments, err := compartment.New(compartment.Options{Definitions: a.definitions, Bases: []string{a.base}})
 	if err != nil {
 		return err
