@@ -103,12 +103,12 @@ func failure(err error) *Failure {
 		return fail(Unavailable, err, "the request did not finish in time")
 	case errors.Is(err, audit.ErrUnavailable):
 		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
+	case errors.Is(err, repository.ErrFull):
+		return fail(Unavailable, err, "the store is out of space")
 	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrRevoked), errors.Is(err, keyring.ErrWrongKEK):
 		return fail(Unavailable, err, "the key service does not answer; no patient data can be served")
 	case errors.Is(err, sealed.ErrKeysLost):
 		return fail(Unavailable, err, "keys of a stored record are missing; the keystore must be restored")
-	case errors.Is(err, repository.ErrFull):
-		return fail(Unavailable, err, "the store is out of space")
 	case errors.Is(err, repository.ErrUnavailable):
 		return fail(Unavailable, err, "the store is unavailable")
 	case errors.Is(err, repository.ErrCorrupt), errors.Is(err, field.ErrCorrupt):
