@@ -1,0 +1,200 @@
+package interaction
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
+	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/policy"
+	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/conformance/validation"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/crypto/keyring/keyringtest"
+	"github.com/fieldseal/fieldseal/crypto/kms/kmstest"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/compartment"
+	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/localstore"
+	"github.com/fieldseal/fieldseal/repository/sealed"
+)
+
+const base = "http://fhir.test/fhir"
+
+// rows are roles that the built-in policy does not have.
+const rows = `
+role, role:clerk, writes without seeing identifiers
+p, role:clerk, record, create|read|update|delete|search, demographic|limited|contact|narrative|clinical|administrative|restricted, *, all_patients, allow
+role, role:ward, writes what belongs to the own organization
+p, role:ward, record, create|read|update|delete|search, *, *, org, allow
+role, role:scribe, writes without seeing narrative under a restricted label
+p, role:scribe, record, read|update, *, *, all_patients, allow
+p, role:scribe, record, read|update, narrative, *, restricted_label, deny
+`
+
+// errInjected is what injected faults return.
+var errInjected = errors.New("injected")
+
+// recorder is the real trail with a switch.
+type recorder struct {
+	*trail.Trail
+	mu     sync.Mutex
+	down   func(audit.Event) bool
+	events []audit.Event
+}
+
+func (r *recorder) Origin() string { return "t1" }
+
+func (r *recorder) Record(ctx context.Context, e audit.Event) (audit.Receipt, error) {
+	r.mu.Lock()
+	down := r.down != nil && r.down(e)
+	if !down {
+		r.events = append(r.events, e)
+	}
+	r.mu.Unlock()
+	if down {
+		return audit.Receipt{}, audit.ErrUnavailable
+	}
+	return r.Trail.Record(ctx, e)
+}
+
+// fail makes Record fail where f says so; nil ends it.
+func (r *recorder) fail(f func(audit.Event) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = f
+}
+
+func (r *recorder) last() audit.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events[len(r.events)-1]
+}
+
+func always(audit.Event) bool { return true }
+
+// shop is a service over real parts.
+type shop struct {
+	*Service
+	t      *testing.T
+	kms    *kmstest.KMS
+	clock  *keyringtest.Clock
+	ring   *keyring.Ring
+	store  *localstore.Store
+	rec    *recorder
+	tokens *token.Issuer
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	p := &shop{t: t, kms: kmstest.New(), clock: keyringtest.NewClock()}
+	p.openEngine()
+	table := keyringtest.NewTable()
+	p.ring = keyringtest.InitRing(t, keyring.Options{Table: table, Wrapper: p.kms, Now: p.clock.Now, Holds: p.store.HoldsOwner})
+	tr, err := trail.Open(t.Context(), trail.Options{Dir: t.TempDir(), Origin: "t1", Keys: trail.NewRingKeys(p.ring, table), MinFree: 1})
+	p.must(err)
+	p.rec = &recorder{Trail: tr}
+	t.Cleanup(func() { _ = tr.Close() })
+	p.tokens, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: p.ring.StorageID, AllowDemo: true})
+	p.must(err)
+	p.Service = p.service()
+	return p
+}
+
+func (p *shop) openEngine() {
+	p.t.Helper()
+	var err error
+	p.store, err = localstore.Open(p.t.Context(), localstore.Options{Dir: p.t.TempDir(), MinFree: 1, Ballast: -1, MemTable: 1 << 20, BlockCache: 1 << 20})
+	p.must(err)
+	p.t.Cleanup(func() { _ = p.store.Close() })
+}
+
+func (p *shop) service() *Service {
+	p.t.Helper()
+	reg := definition.Default()
+	patient := reg.Compartment("Patient")
+	decider, err := policy.New(policy.Options{Policy: append(policy.Default(), rows...), Types: reg.ResourceTypes(),
+		PatientType: func(typ string) bool { return patient.Params(typ) != nil }})
+	p.must(err)
+	classes, err := field.DefaultTable(reg)
+	p.must(err)
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: p.ring.Tenant()})
+	p.must(err)
+	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
+	p.must(err)
+	params, err := search.New(reg)
+	p.must(err)
+	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Parameters: params})
+	p.must(err)
+	return New(Options{Definitions: reg, Vault: vault, Store: p.store, Decider: decider, Recorder: p.rec, Trail: p.rec,
+		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
+		Classes: classes, Parameters: params, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20})
+}
+
+func (p *shop) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// as is a call of a demo role or of one of rows.
+func (p *shop) as(role string) Call {
+	p.t.Helper()
+	claims, err := token.DemoClaims(role, "dr", "p1")
+	if err != nil {
+		claims = token.Claims{Account: "user:" + role, Client: "test", Roles: []string{"role:" + role},
+			Scopes: []string{"user/*.cruds"}, Purpose: "TREAT", AMR: []string{"pwd"}, Orgs: []string{"o1"}}
+	}
+	opaque, err := p.tokens.Issue(p.t.Context(), claims)
+	p.must(err)
+	s, err := p.tokens.Verify(p.t.Context(), opaque, "192.0.2.1")
+	p.must(err)
+	return Call{Subject: s, RequestID: "r1"}
+}
+
+// put stores a resource as the integration client.
+func (p *shop) put(typ, id, text string) *Answer {
+	p.t.Helper()
+	a, err := p.Update(p.t.Context(), p.as("integration"), typ, id, []byte(text))
+	p.must(err)
+	return a
+}
+
+// version is the current version number, 0 when there is none.
+func (p *shop) version(typ, id string) repository.Version {
+	p.t.Helper()
+	rec, err := p.store.Get(p.t.Context(), p.Vault.Key(typ, id))
+	if err != nil && !errors.Is(err, repository.ErrNotFound) {
+		p.t.Fatal(err)
+	}
+	return rec.Version
+}
+
+// stored counts versions in the change feed.
+func (p *shop) stored() (n int) {
+	p.t.Helper()
+	for _, err := range p.store.Changes(p.t.Context(), "") {
+		p.must(err)
+		n++
+	}
+	return n
+}
+
+// refused checks that an interaction failed in the given way.
+func (p *shop) refused(a *Answer, err error, want Kind) {
+	p.t.Helper()
+	var f *Failure
+	if a != nil || !errors.As(err, &f) || f.Kind != want {
+		p.t.Errorf("answer %v, error %v; want a failure with status %d", a != nil, err, want.Status())
+	}
+}
