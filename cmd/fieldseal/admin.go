@@ -52,7 +52,7 @@ func newToken() *cobra.Command {
 func newKeys() *cobra.Command {
 	keys := &cobra.Command{Use: "keys", Short: "Look after the key hierarchy", Example: "  fieldseal keys status --data DIR",
 		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	keys.AddCommand(newKeysStatus(), newKeysRotate())
+	keys.AddCommand(newKeysCreate(), newKeysStatus(), newKeysRotate())
 	return keys
 }
 
