@@ -8,5 +8,6 @@
 //
 // Nothing of ours is imported but fhir/fhirtest, for data: what is asserted
 // here is what a stranger can see. FIELDSEAL_LONG=1 runs the long forms (200
-// crashes, timing). A test ends only processes that it started.
+// crashes, timing); FIELDSEAL_RACE=1 builds the server with the race detector.
+// A test ends only processes that it started.
 package suite

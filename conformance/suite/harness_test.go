@@ -22,7 +22,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(scratch, "fieldseal")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/fieldseal")
+	args := []string{"build", "-o", binary}
+	if os.Getenv("FIELDSEAL_RACE") == "1" { // a race makes the server exit with 66
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "../../cmd/fieldseal")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building cmd/fieldseal: %v\n%s", err, out)
 		os.RemoveAll(scratch)

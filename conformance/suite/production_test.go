@@ -1,0 +1,90 @@
+package suite
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// freePort is a loopback address that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// What the deployment notes say must lead to a running server: a new root key,
+// three folders, TLS, nothing of the demo.
+func TestProductionStartsFromANewKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kek, witness := filepath.Join(dir, "kek"), filepath.Join(dir, "checkpoints")
+	if code, stdout, stderr := command(t, "keys", "create", kek); code != 0 || stdout == "" {
+		t.Fatalf("keys create: exit code %d, %s", code, stderr)
+	}
+	if info, err := os.Stat(kek); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the new key file: %v, %v", info.Mode(), err)
+	}
+	cert, key, pool := certificate(t)
+	address := freePort(t)
+	s := spawn(filepath.Join(dir, "data"), "--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
+		"--kek-file", kek, "--witness", witness, "--tls-cert", cert, "--tls-key", key)
+	s.client = httpClient(&tls.Config{RootCAs: pool})
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.cmd.Wait(); close(s.done) }()
+	t.Cleanup(s.kill)
+	s.awaitReady(t, "https://"+address+"/readyz")
+	s.stop(t)
+	if info, err := os.Stat(witness); err != nil || info.Size() == 0 {
+		t.Errorf("nothing was witnessed: %v", err)
+	}
+	for _, name := range []string{"kek", "keystore", "demo-credentials.json"} {
+		if _, err := os.Stat(filepath.Join(s.dir, name)); err == nil {
+			t.Errorf("%s lies in the data folder", name)
+		}
+	}
+}
+
+func (s *server) awaitReady(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-s.done:
+			t.Fatalf("the server ended: %s", s.stderr)
+		default:
+		}
+		if r, err := s.client.Get(url); err == nil {
+			r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	t.Fatalf("the server was not ready in time: %s", s.stderr)
+}
+
+// A second key over the first would make everything unreadable.
+func TestKeysCreateNeverReplacesAKey(t *testing.T) {
+	t.Parallel()
+	kek := filepath.Join(t.TempDir(), "kek")
+	command(t, "keys", "create", kek)
+	before, err := os.ReadFile(kek)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := command(t, "keys", "create", kek)
+	wantRefusal(t, code, stderr, kek, "exists")
+	if after, err := os.ReadFile(kek); err != nil || string(after) != string(before) {
+		t.Errorf("the key file changed: %v", err)
+	}
+}
