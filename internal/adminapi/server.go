@@ -38,7 +38,9 @@ func NewHandler(b Backend) http.Handler {
 		call(w, r, func(in HoldRequest, _ func(Progress)) (struct{}, error) { return struct{}{}, b.Hold(r.Context(), in) })
 	})
 	mux.HandleFunc("POST /erase/readmit", func(w http.ResponseWriter, r *http.Request) {
-		call(w, r, func(in EraseRequest, _ func(Progress)) (struct{}, error) { return struct{}{}, b.Readmit(r.Context(), in) })
+		call(w, r, func(in EraseRequest, _ func(Progress)) (struct{}, error) {
+			return struct{}{}, b.Readmit(r.Context(), in)
+		})
 	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
