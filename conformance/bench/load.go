@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -86,11 +87,10 @@ func loadChild(in io.Reader, out io.Writer) error {
 	}
 	begin := time.Now().Add(warmup)
 	end := begin.Add(j.Duration)
-	conns := make([]connection, j.Conns)
+	conns := make([]*connection, j.Conns)
 	var wg sync.WaitGroup
 	for i := range conns {
-		conns[i] = connection{job: &j, number: i, begin: begin, end: end, statuses: map[int]int{},
-			random: rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)})}
+		conns[i] = newConnection(&j, i, begin, end)
 		wg.Go(conns[i].drive)
 	}
 	wg.Wait()
@@ -106,6 +106,14 @@ type connection struct {
 	statuses   map[int]int
 	errors     int
 	random     *rand.ChaCha8
+}
+
+// newConnection seeds from the clock, so that no round repeats another's uuids.
+func newConnection(j *job, number int, begin, end time.Time) *connection {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(time.Now().UnixNano()))
+	binary.LittleEndian.PutUint64(seed[8:], uint64(number))
+	return &connection{job: j, number: number, begin: begin, end: end, statuses: map[int]int{}, random: rand.NewChaCha8(seed)}
 }
 
 // maxErrors ends a connection that cannot succeed.
@@ -184,7 +192,7 @@ func (c *connection) uuid(dst []byte) {
 	}
 }
 
-func merge(conns []connection, d time.Duration) measured {
+func merge(conns []*connection, d time.Duration) measured {
 	m := measured{Elapsed: d, Statuses: map[int]int{}}
 	var all []time.Duration
 	for _, c := range conns {

@@ -19,6 +19,7 @@ type machine struct {
 	kernel string
 	memory int64 // bytes
 	golang string
+	busy   string // load average at the start: what else the machine did
 }
 
 func thisMachine() machine {
@@ -28,6 +29,9 @@ func thisMachine() machine {
 	}
 	if kb, err := strconv.ParseInt(strings.TrimSuffix(procValue("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
 		m.memory = kb << 10
+	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.busy, _, _ = strings.Cut(string(b), " ")
 	}
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.kernel, _, _ = strings.Cut(strings.TrimSpace(string(b)), "-") // the rest names a build

@@ -33,6 +33,7 @@ type settings struct {
 	conns    int
 	write    bool
 	profile  bool
+	keep     string
 	micro    bool
 	only     string
 	binary   string
@@ -49,6 +50,7 @@ func main() {
 	flag.IntVar(&s.conns, "conns", 64, "keep-alive connections")
 	flag.BoolVar(&s.write, "write", false, "put the tables into docs/performance.md")
 	flag.BoolVar(&s.profile, "profile", false, "profile the server under each load and print the shares")
+	flag.StringVar(&s.keep, "keep", "", "with -profile: keep the profiles in this folder, for go tool pprof")
 	flag.BoolVar(&s.micro, "micro", true, "run the Go benchmarks of crypto, parser and validation too")
 	flag.StringVar(&s.only, "only", "", "run the one load of this name")
 	flag.StringVar(&s.binary, "binary", "", "use this server binary instead of building one")

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -58,8 +61,17 @@ var owners = []struct{ prefix, part string }{
 	{"go.opentelemetry.io", partMetrics}, {"github.com/prometheus", partMetrics}, {ours + "internal/telemetry", partMetrics},
 }
 
+// keepAs is the file for the profile of a load, "" when none is kept.
+func (s settings) keepAs(load string) string {
+	if s.keep == "" {
+		return ""
+	}
+	name, _, _ := strings.Cut(strings.ReplaceAll(load, "read by id, ", "read-"), " ")
+	return filepath.Join(s.keep, strings.Trim(name, ",")+".pprof")
+}
+
 // fetchShares profiles the server for as long as a load runs.
-func fetchShares(ctx context.Context, debug string, d time.Duration) (*shares, error) {
+func fetchShares(ctx context.Context, debug string, d time.Duration, keep string) (*shares, error) {
 	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", debug, max(1, int(d.Seconds())))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -76,6 +88,15 @@ func fetchShares(ctx context.Context, debug string, d time.Duration) (*shares, e
 	p, err := profile.Parse(resp.Body)
 	if err != nil {
 		return nil, err
+	}
+	if keep != "" {
+		f, err := os.OpenFile(keep, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(p.Write(f), f.Close()); err != nil {
+			return nil, err
+		}
 	}
 	return divide(p), nil
 }

@@ -26,8 +26,8 @@ type report struct {
 
 func (r *report) tables() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Machine: %s, %d cores, memory %s, Linux %s, %s. Load: %d keep-alive connections from a process of its own on the same cores, median of %d rounds of %v.\n\n",
-		r.machine.cpu, r.machine.cores, mib(r.machine.memory), r.machine.kernel, r.machine.golang, r.settings.conns, r.settings.rounds, r.settings.duration)
+	fmt.Fprintf(&b, "Machine: %s, %d cores, memory %s, Linux %s, %s, load average %s before the start. Load: %d keep-alive connections from a process of its own on the same cores, median of %d rounds of %v.\n\n",
+		r.machine.cpu, r.machine.cores, mib(r.machine.memory), r.machine.kernel, r.machine.golang, r.machine.busy, r.settings.conns, r.settings.rounds, r.settings.duration)
 	r.loadTable(&b)
 	r.sizeTable(&b)
 	r.processTable(&b)

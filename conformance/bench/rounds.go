@@ -75,7 +75,7 @@ func (r *result) round(ctx context.Context, s settings, srv *server, j job) (mea
 		before := srv.cpu()
 		end := time.Now().Add(j.Duration)
 		if s.profile {
-			r.shares, profileErr = fetchShares(ctx, srv.debug, j.Duration-500*time.Millisecond)
+			r.shares, profileErr = fetchShares(ctx, srv.debug, j.Duration-500*time.Millisecond, s.keepAs(r.Name))
 		}
 		for time.Now().Before(end) && sleep(ctx, 100*time.Millisecond) {
 			r.rss = max(r.rss, srv.rss())
