@@ -24,17 +24,16 @@ const startTimeout = 2 * time.Minute
 
 // server is the running binary.
 type server struct {
-	cmd         *exec.Cmd
-	data        string
-	base        string // FHIR base
-	addr        string // host:port
-	debug       string // host:port of the profiling endpoint
-	tokens      map[string]string
-	ready       time.Duration // from start to the first ready answer on the filled folder
-	stderr      *boundedBuffer
-	stopped     sync.Once
-	exited      chan struct{}
-	clockTicker int64
+	cmd     *exec.Cmd
+	data    string
+	base    string // FHIR base
+	addr    string // host:port
+	debug   string // host:port of the profiling endpoint
+	tokens  map[string]string
+	ready   time.Duration // from start to the first ready answer on the filled folder
+	stderr  *boundedBuffer
+	stopped sync.Once
+	exited  chan struct{}
 }
 
 // boundedBuffer keeps the end of what the server says.

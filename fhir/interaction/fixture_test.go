@@ -41,9 +41,6 @@ p, role:scribe, record, read|update, *, *, all_patients, allow
 p, role:scribe, record, read|update, narrative, *, restricted_label, deny
 `
 
-// errInjected is what injected faults return.
-var errInjected = errors.New("injected")
-
 // recorder is the real trail with a switch.
 type recorder struct {
 	*trail.Trail
