@@ -118,7 +118,7 @@ func (r *Ring) openOwner(ctx context.Context, o repository.Owner, w *ownerRow) (
 // written, else the row is wrapped again.
 func (r *Ring) createOwner(ctx context.Context, o repository.Owner, w *ownerRow, revision uint64) error {
 	secrets := newOwnerSecrets(w.dek, r.opts.Now())
-	for {
+	for tried := uint32(0); ; {
 		tenant, _, err := readTenant(ctx, r.opts.Table)
 		if err != nil {
 			return fmt.Errorf("creating keys of owner %x: %w", o[:4], err)
@@ -128,6 +128,10 @@ func (r *Ring) createOwner(ctx context.Context, o repository.Owner, w *ownerRow,
 		}
 		r.keks.setRow(tenant)
 		kek, err := r.keks.get(ctx, tenant.current)
+		if errors.Is(err, errNoKEK) && tenant.current != tried {
+			tried = tenant.current // a rotation ended since the row was read
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("creating keys of owner %x: %w", o[:4], err)
 		}

@@ -104,7 +104,7 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
-	body, err := s.auditBundle(g, q, entries, rawQuery)
+	body, err := s.auditBundle(c, g, q, entries, rawQuery)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -145,7 +145,7 @@ func (s *Service) ownQuery(g authz.Grant, q *trail.Query, ev *audit.Event) error
 	return nil
 }
 
-func (s *Service) auditBundle(g authz.Grant, q trail.Query, entries []audit.Entry, rawQuery string) ([]byte, error) {
+func (s *Service) auditBundle(c Call, g authz.Grant, q trail.Query, entries []audit.Entry, rawQuery string) ([]byte, error) {
 	links := []model.Link{{Relation: "self", URL: s.Base + "/AuditEvent" + query(rawQuery)}}
 	if len(entries) == q.Limit {
 		values, _ := url.ParseQuery(rawQuery)
@@ -161,6 +161,9 @@ func (s *Service) auditBundle(g authz.Grant, q trail.Query, entries []audit.Entr
 		body, err := event.Render(own, s.Base)
 		if err != nil {
 			return nil, err
+		}
+		if !c.room.take(len(body)) {
+			return nil, answerTooLarge()
 		}
 		w.Add(model.Entry{FullURL: s.Base + "/AuditEvent/" + event.ID(s.Trail.Origin(), e.Seq), Resource: body, Search: "match"})
 	}

@@ -59,15 +59,16 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	if s.visible(g, current) == 0 {
 		return nil, repository.ErrNotFound
 	}
-	hits, next, err := s.versions(ctx, g, current, ceiling, before, count)
+	hits, next, err := s.versions(ctx, c, g, current, ceiling, before, count)
 	if err != nil {
 		return nil, err
 	}
 	return s.historyBundle(ctx, c, g, ev, resourceType, id, rawQuery, hits, next)
 }
 
-// versions collects visible versions below the one given, newest first.
-func (s *Service) versions(ctx context.Context, g authz.Grant, current *sealed.Stored, ceiling field.ClassSet, before uint64, count int) (hits []hit, next uint64, err error) {
+// versions collects visible versions below the one given, newest first. A page
+// ends early when more would not fit.
+func (s *Service) versions(ctx context.Context, c Call, g authz.Grant, current *sealed.Stored, ceiling field.ClassSet, before uint64, count int) (hits []hit, next uint64, err error) {
 	for n := min(uint64(current.Record.Version), before-1); n > 0; n-- {
 		if len(hits) == count {
 			return hits, n + 1, nil
@@ -79,8 +80,15 @@ func (s *Service) versions(ctx context.Context, g authz.Grant, current *sealed.S
 		if err != nil {
 			return nil, 0, err
 		}
-		if mask := s.visible(g, st) & ceiling; mask != 0 && !redact.Withheld(st.Head, mask) {
+		mask := s.visible(g, st) & ceiling
+		switch {
+		case mask == 0 || redact.Withheld(st.Head, mask):
+		case c.room.take(len(st.Record.Body)):
 			hits = append(hits, hit{st, mask})
+		case len(hits) == 0:
+			return nil, 0, answerTooLarge()
+		default:
+			return hits, n + 1, nil
 		}
 	}
 	return hits, 0, nil

@@ -94,6 +94,7 @@ type Call struct {
 	IfNoneExist     string
 
 	span trace.Span // of the interaction under way
+	room *allowance // of the answer
 }
 
 // maxAttempts bounds how often a write without precondition is tried again

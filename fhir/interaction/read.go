@@ -47,6 +47,9 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
+	if !c.room.take(len(st.Record.Body)) {
+		return nil, s.refuse(ctx, ev, answerTooLarge())
+	}
 	body, etag, err := s.opened(ctx, c, st, mask)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)

@@ -48,11 +48,15 @@ func (s *Service) search(ctx context.Context, c Call, ev audit.Event, resourceTy
 		return nil, err
 	}
 	var hits []hit
+	fits := true
 	if _, err := s.find(ctx, g, q, s.Vault.Plan(q), func(h hit) bool {
-		hits = append(hits, h)
-		return len(hits) <= maxMatches
+		hits, fits = append(hits, h), c.room.take(len(h.stored.Record.Body))
+		return fits && len(hits) <= maxMatches
 	}); err != nil {
 		return nil, err
+	}
+	if !fits {
+		return nil, answerTooLarge()
 	}
 	if len(hits) > maxMatches {
 		return nil, tooCostly()

@@ -10,10 +10,14 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 )
 
-// start begins the span of an interaction. The returned function ends it.
+// start begins the span of an interaction and its allowance. The returned
+// function ends it.
 func (s *Service) start(ctx context.Context, c *Call, i trace.Interaction) (context.Context, func(error)) {
 	ctx, c.span = s.Tracer.Start(ctx, i)
 	c.TraceID = c.span.ID()
+	if c.room == nil { // an entry shares its Bundle's
+		c.room = newAllowance()
+	}
 	span := c.span
 	return ctx, func(err error) { span.End(spanOutcome(err)) }
 }
