@@ -117,8 +117,11 @@ type Query struct {
 	Type  string
 	All   [][]Token
 	Owner *Owner // when set, only records of this owner
-	After Cursor // resume after this position
-	Limit int    // at most this many records; must be positive
+	// Since and Until, when not zero, narrow to records whose current version
+	// has Since <= Updated < Until.
+	Since, Until Stamp
+	After        Cursor // resume after this position
+	Limit        int    // at most this many records; must be positive
 }
 
 // Cursor is an opaque keyset position of Find or History; empty is the start.
@@ -128,6 +131,8 @@ type Cursor string
 type Page struct {
 	Records []Record
 	Next    Cursor
+	// Read is how many index entries Find looked at; for plans only.
+	Read int
 }
 
 // HistoryRange selects the versions of one resource, newest first, including
@@ -191,6 +196,33 @@ type Census interface {
 	// HoldsOwner reports whether any version of any resource has the owner,
 	// past versions and tombstones included.
 	HoldsOwner(ctx context.Context, o Owner) (bool, error)
+}
+
+// Counter is implemented by engines that can count matches without reading
+// records.
+type Counter interface {
+	// Count returns how many records match the query, whose After and Limit it
+	// ignores, and stops when it has counted up to most.
+	Count(ctx context.Context, q Query, most int) (int, error)
+	// Estimate returns about how many records carry one of the tokens, from
+	// at most a few hundred index entries: small numbers are exact.
+	Estimate(ctx context.Context, resourceType string, anyOf []Token) (int, error)
+}
+
+// Retoken gives the current version of a record other tokens.
+type Retoken struct {
+	Key     Key
+	Version Version // the current version, else the entry is skipped
+	Tokens  []Token
+}
+
+// Indexer is implemented by engines that can rebuild an index without a new
+// version.
+type Indexer interface {
+	// Retoken replaces tokens in one durable commit and reports how many
+	// records it changed. Records that changed meanwhile are skipped: their
+	// writer made the tokens. It makes no change in the feed.
+	Retoken(ctx context.Context, rs []Retoken) (int, error)
 }
 
 // Row is one entry of a Table.

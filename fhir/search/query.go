@@ -27,6 +27,7 @@ const (
 	Exact     Form = iota // system|value; |value with an empty System: no system
 	AnySystem             // value
 	AnyValue              // system|
+	Bare                  // a quantity without unit
 )
 
 // Token is one alternative of a Criterion.

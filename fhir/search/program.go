@@ -1,0 +1,4 @@
+package search
+
+// program is a parameter's compiled expression.
+type program struct{}
