@@ -79,6 +79,9 @@ type Record struct {
 	Owner   Owner // clear owner pseudonym; leaks how many records one owner has
 	Body    []byte
 	Tokens  []Token // of the current version only; nil for tombstones and in results
+	// Position is set by Find: a query that starts After it resumes behind this
+	// record.
+	Position Cursor
 }
 
 // Write makes Record the current version of its key. The previous current

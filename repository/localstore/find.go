@@ -156,7 +156,9 @@ func (f *finder) visit(o ordinal) error {
 	}
 	f.last = o
 	f.newest = max(f.newest, f.s.marks.record(id).Load())
-	f.page.Records = append(f.page.Records, r.record(repository.Key{Type: f.q.Type, ID: id}))
+	rec := r.record(repository.Key{Type: f.q.Type, ID: id})
+	rec.Position = repository.Cursor(appendOrdinal(nil, o))
+	f.page.Records = append(f.page.Records, rec)
 	return nil
 }
 
