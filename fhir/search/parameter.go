@@ -14,6 +14,7 @@ type Parameter struct {
 	// Paths are the element paths that it reads ("Patient.name.family"), and
 	// Classes every element class that an evaluation may read, children
 	// included: what a caller must be allowed to see to ask it (decision 16).
+	// Both count what any modifier looks at; Needs tells it for one.
 	Paths   []string
 	Classes field.ClassSet
 
@@ -30,4 +31,40 @@ type Parameter struct {
 	Covering string
 
 	program program
+	needs   [needs]field.ClassSet
+}
+
+// The parts of an element that are read, by what asks for them.
+const (
+	baseNeed       = iota // without modifier
+	textNeed              // :text
+	identifierNeed        // :identifier of a reference
+	ofTypeNeed            // :of-type
+	needs
+)
+
+// Needs are the element classes that an evaluation with the modifier reads.
+// Without a modifier that is less than Classes: a reference is compared
+// without its display and identifier, which may name a patient.
+func (p *Parameter) Needs(m Modifier) field.ClassSet {
+	if p.Kind == Composite {
+		var s field.ClassSet
+		for _, c := range p.Components {
+			s |= c.Needs(m)
+		}
+		return s
+	}
+	s := p.needs[baseNeed]
+	switch m {
+	case Text:
+		s |= p.needs[textNeed]
+	case IdentifierModifier:
+		s |= p.needs[identifierNeed]
+	case OfType:
+		s |= p.needs[ofTypeNeed]
+	case Missing:
+		// A value exists when any of its parts does.
+		s = p.Classes
+	}
+	return s
 }
