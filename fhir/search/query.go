@@ -2,32 +2,10 @@ package search
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/fhir"
-)
-
-// Limits of a query. A search that people or interfaces write stays far below;
-// what is above costs work before it can be refused otherwise.
-const (
-	MaxQueryBytes = 16 << 10
-	MaxValueBytes = 2 << 10
-	MaxValues     = 100 // alternatives and conditions together
-	MaxCount      = 1000
-)
-
-// Form says which parts of an Identifier a Token compares
-// (R4 search.html#token).
-type Form uint8
-
-// The forms of a token.
-const (
-	Exact     Form = iota // system|value; |value with an empty System: no system
-	AnySystem             // value
-	AnyValue              // system|
-	Bare                  // a quantity without unit
 )
 
 // Token is one alternative of a Criterion.
@@ -110,17 +88,6 @@ func (ps *Parameters) ParseCriteria(resourceType, rawQuery string) (Query, error
 		return Query{}, &ParameterError{Reason: "a condition names at least one parameter", Err: ErrMalformed}
 	}
 	return q, nil
-}
-
-func unescapePair(pair string) (name, value string, err error) {
-	name, value, _ = strings.Cut(pair, "=")
-	if name, err = url.QueryUnescape(name); err != nil {
-		return "", "", &ParameterError{Reason: "bad percent-encoding", Err: ErrMalformed}
-	}
-	if value, err = url.QueryUnescape(value); err != nil {
-		return "", "", &ParameterError{Parameter: printable(name), Reason: "bad percent-encoding", Err: ErrMalformed}
-	}
-	return name, value, nil
 }
 
 func (ps *Parameters) add(q *Query, name, value string) error {
@@ -214,57 +181,3 @@ func token(code string, parts []string) (Token, string) {
 	}
 	return Token{Form: Exact, System: parts[0], Value: parts[1]}, ""
 }
-
-// split cuts at every separator that no backslash precedes
-// (R4 search.html#escaping).
-func split(s string, sep byte) []string {
-	var parts []string
-	start := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case sep:
-			parts = append(parts, s[start:i])
-			start = i + 1
-		}
-	}
-	return append(parts, s[start:])
-}
-
-func unescape(s string) (string, bool) {
-	if strings.IndexByte(s, '\\') < 0 {
-		return s, true
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' {
-			i++
-			if i == len(s) || strings.IndexByte(`,|$\`, s[i]) < 0 {
-				return "", false
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String(), true
-}
-
-// printable is a parameter name as an error may repeat it: names are short
-// words, and what is not may be a value in the wrong place.
-func printable(name string) string {
-	const max = 64
-	if len(name) > max || strings.ContainsFunc(name, func(r rune) bool {
-		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:", r)
-	}) {
-		return "(name withheld)"
-	}
-	return name
-}
-
-// Escape writes a value so that Parse reads it back as one literal: \, comma,
-// bar and dollar escaped, then percent-encoded.
-func Escape(value string) string {
-	return url.QueryEscape(escaper.Replace(value))
-}
-
-var escaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)

@@ -1,0 +1,51 @@
+package search
+
+import (
+	"slices"
+	"strings"
+)
+
+func (c *Catalog) isResource(name string) bool { return c.reg.IsResource(name) }
+
+func (c *Catalog) resourceTypes() []string { return c.reg.ResourceTypes() }
+
+// hasElement reports whether the type has a base element of the name, which
+// for a choice element is without its type.
+func (c *Catalog) hasElement(resourceType, name string) bool {
+	t := c.reg.Type(resourceType)
+	for _, e := range t.Elements {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// readsIdentifier reports whether the parameter compares Identifiers.
+func (p *Parameter) readsIdentifier() bool {
+	return slices.ContainsFunc(p.program.leaves, func(l *leaf) bool { return l.typ.Name == "Identifier" })
+}
+
+// CaseSensitive reports whether codes of the system compare case sensitively
+// for the parameter. Values of Identifiers (R4 datatypes.html#Identifier),
+// logical ids, URIs and the code elements that FHIR defines do, and so do the
+// code systems of HL7 that say so, and UCUM. For every other system R4 wants no
+// difference made when in doubt: too much is found rather than too little
+// (R4 search.html#token).
+func (p *Parameter) CaseSensitive(system string) bool {
+	if system == UCUM || strings.HasPrefix(system, "http://hl7.org/fhir/") || strings.HasPrefix(system, "http://terminology.hl7.org/CodeSystem/v3-") {
+		return true
+	}
+	for _, l := range p.program.leaves {
+		switch l.typ.Name {
+		case "Identifier", "id", "code", "boolean", "uri", "url", "canonical", "oid", "uuid":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// FoldCode is the form in which two codes are the same when case makes no
+// difference.
+func FoldCode(code string) string { return strings.ToLower(code) }
