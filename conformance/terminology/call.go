@@ -82,6 +82,14 @@ func split(canonical string) (url, version string) {
 	return canonical, ""
 }
 
+// systemVersion is split for code systems; some official URLs contain a bar.
+func (c *call) systemVersion(system string) (url, version string) {
+	if embeddedIndex().has(codeSystemType, system) {
+		return system, ""
+	}
+	return split(system)
+}
+
 func join(url, version string) string {
 	if version == "" {
 		return url
@@ -106,6 +114,9 @@ func (c *call) codeSystem(url, version string) (*codeSystem, error) {
 
 func (c *call) loadCodeSystem(url, version string) (*codeSystem, error) {
 	key := join(url, version)
+	if url == "" {
+		return nil, fail(ErrNotSupported, key, "no code system is named")
+	}
 	cs, err := resolve(c, codeSystemType, url, version, c.service.source.CodeSystem, compileCodeSystem)
 	switch {
 	case err != nil:
@@ -148,8 +159,8 @@ func (c *call) valueSet(canonical string) (*valueSet, error) {
 
 func (c *call) loadValueSet(canonical string) (*valueSet, error) {
 	url, version := split(canonical)
-	if embeddedIndex().has(valueSetType, canonical) {
-		url, version = canonical, "" // some official URLs contain a bar
+	if url == "" {
+		return nil, fail(ErrNotFound, canonical, "no value set is named")
 	}
 	v, err := resolve(c, valueSetType, url, version, c.service.source.ValueSet, compileValueSet)
 	if v != nil || err != nil {

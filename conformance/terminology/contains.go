@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// probe is the code that is asked for. version is set when it was selected
-// from one version of a code system, so that an exclude of another version
-// does not take it out.
+// probe is the code that is asked for. version is the caller's, if any. A code
+// that an include takes from one version is the same code in every other: an
+// exclude or a second value set of another version still applies to it.
 type probe struct{ system, version, code string }
 
 // Contains reports whether the code is in the value set. canonical may carry
-// "|version". With an empty system the code stands alone, as in an element of
+// "|version"; so may system, which then asks about that version of the code
+// system only. With an empty system the code stands alone, as in an element of
 // type code: the systems that the value set draws from are tried, and it is in
 // the value set if it is there with any of them.
 //
@@ -25,7 +26,8 @@ func (s *Service) Contains(ctx context.Context, canonical, system, code string) 
 		return false, err
 	}
 	if system != "" {
-		return c.contains(v, probe{system: system, code: code})
+		url, version := c.systemVersion(system)
+		return c.contains(v, probe{system: url, version: version, code: code})
 	}
 	systems := &systems{call: c, seen: map[*valueSet]bool{}, has: map[string]bool{}}
 	if err := systems.of(v); err != nil {
@@ -173,20 +175,18 @@ func (c *call) expanded(v *valueSet, p probe) (bool, error) {
 // removed reports whether what an include selects is taken out again: by an
 // exclude, or because it is inactive and the value set wants active codes.
 func (c *call) removed(v *valueSet, by *selection, p probe) (bool, error) {
-	if by.system != "" || v.activeOnly {
+	if v.activeOnly {
 		cs, err := c.codeSystem(p.system, by.version)
 		if err != nil && !open(err) {
 			return false, err
 		}
-		if err == nil && by.system != "" && p.version == "" {
-			p.version = cs.version
-		}
-		if err == nil && v.activeOnly {
+		if err == nil {
 			if i, ok := cs.find(p.code); ok && cs.concepts[i].inactive {
 				return true, nil
 			}
 		}
 	}
+	p.version = ""
 	var undecided error
 	for i := range v.exclude {
 		out, err := c.selects(&v.exclude[i], p)

@@ -60,6 +60,7 @@ var embeddedIndex = sync.OnceValue(func() *index {
 	return x
 })
 
+// has reports whether the URL is that of an entry, of any version.
 func (x *index) has(k kind, url string) bool {
 	_, ok := x.entries[k][url]
 	return ok

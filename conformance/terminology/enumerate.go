@@ -80,7 +80,7 @@ func (c *call) enumerate(v *valueSet, to emit) error {
 func (c *call) enumerateInclude(v *valueSet, s *selection, to emit) error {
 	sets := s.sets
 	check := func(con Concept) error {
-		p := probe{con.System, con.Version, con.Code}
+		p := probe{system: con.System, code: con.Code}
 		for _, r := range sets {
 			set, err := c.refer(r)
 			if err != nil {

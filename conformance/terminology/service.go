@@ -100,7 +100,7 @@ func (s *Service) Lookup(ctx context.Context, system, code string) (Concept, err
 
 // find looks a code up in the system that a canonical names.
 func (c *call) find(system, code string) (*codeSystem, int32, error) {
-	url, version := split(system)
+	url, version := c.systemVersion(system)
 	cs, err := c.codeSystem(url, version)
 	if err != nil {
 		return nil, 0, err
