@@ -36,9 +36,9 @@ func (c *cache) get(key string) (any, bool) {
 	return e.Value.(*cached).value, true
 }
 
-// put keeps the value unless it alone would take more than half of the cache.
+// put keeps the value unless it alone is larger than the cache.
 func (c *cache) put(key string, value any, weight int) {
-	if weight > c.max/2 {
+	if weight > c.max {
 		return
 	}
 	c.mu.Lock()

@@ -46,55 +46,6 @@ func (s *Service) Contains(ctx context.Context, canonical, system, code string) 
 	return false, undecided
 }
 
-// systems collects the code systems that a value set draws from.
-type systems struct {
-	*call
-	list      []string
-	has       map[string]bool
-	seen      map[*valueSet]bool
-	undecided error
-}
-
-func (s *systems) add(system string) {
-	if !s.has[system] {
-		s.has[system] = true
-		s.list = append(s.list, system)
-	}
-}
-
-func (s *systems) of(v *valueSet) error {
-	if s.seen[v] {
-		return nil
-	}
-	s.seen[v] = true
-	if err := s.enter(v); err != nil {
-		return err
-	}
-	defer s.leave()
-	for _, l := range v.listed {
-		s.add(l.System)
-	}
-	for i := range v.include {
-		if v.include[i].system != "" {
-			s.add(v.include[i].system)
-			continue
-		}
-		for _, r := range v.include[i].sets {
-			set, err := s.refer(r)
-			if err == nil {
-				err = s.of(set)
-			}
-			if err != nil && !open(err) {
-				return err
-			}
-			if err != nil {
-				s.undecided = err
-			}
-		}
-	}
-	return s.visit(len(v.listed) + len(v.include))
-}
-
 // refer resolves a reference to a value set.
 func (c *call) refer(r reference) (*valueSet, error) {
 	if r.contained != nil {
@@ -255,7 +206,7 @@ func (c *call) selectsCode(s *selection, p probe) (bool, error) {
 		return c.selectsUnknown(cs, s, p.code)
 	}
 	if s.byCode != nil && !s.lists(cs, i) {
-		return false, c.visit(len(s.concepts))
+		return false, nil
 	}
 	return c.matchAll(cs, s.filters, i)
 }
@@ -280,13 +231,8 @@ func (s *selection) lists(cs *codeSystem, i int32) bool {
 	if cs.exactCase {
 		return false
 	}
-	for _, l := range s.concepts {
-		if strings.EqualFold(l.code, code) {
-			j, ok := cs.find(l.code)
-			return ok && i == j
-		}
-	}
-	return false
+	j, ok := cs.find(s.byFolded[strings.ToLower(code)])
+	return ok && i == j
 }
 
 // matchAll reports whether every filter selects the concept.

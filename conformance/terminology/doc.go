@@ -18,6 +18,7 @@
 // canonical URL, never a code or a display. A stored resource cannot replace
 // what the FHIR specification itself defines (http://hl7.org/fhir/…).
 //
-// A Service is safe for concurrent use. The format of embedded.bin is no
-// promise: it changes together with its reader.
+// A Service is safe for concurrent use. Kept compatible: the classes of errors.
+// The format of embedded.bin (docs/format/terminology.md) is no promise, it
+// changes together with its reader.
 package terminology

@@ -17,7 +17,7 @@ import (
 
 //go:generate go run ./generate -src $FHIR_R4_DEFINITIONS -out embedded.bin -expansions testdata/expansions.tsv.zst
 
-// embedded holds the official definitions (docs/terminology.md, Format). It is
+// embedded holds the official definitions (docs/format/terminology.md). It is
 // read from the program file, not from the heap.
 //
 //go:embed embedded.bin

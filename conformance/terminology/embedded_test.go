@@ -2,6 +2,7 @@ package terminology
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/fhir"
@@ -41,6 +42,35 @@ func TestEmbeddedResources(t *testing.T) {
 	}
 	if concepts < 20_000 {
 		t.Errorf("%d concepts", concepts)
+	}
+}
+
+// Every embedded value set is either answered whole or says what is missing:
+// none is wrong in itself. The counts stand in docs/terminology.md.
+func TestEmbeddedValueSetsAreAnsweredOrNotSupported(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	whole, missing := 0, map[string]int{}
+	for url := range embeddedIndex().entries[valueSetType] {
+		list, err := s.Enumerate(t.Context(), url, 0)
+		var f *failure
+		switch {
+		case err == nil:
+			whole++
+			for _, c := range list[:min(len(list), 3)] {
+				if in, err := s.Contains(t.Context(), url, c.System, c.Code); err != nil || !in {
+					t.Errorf("%s: a listed code is no member: %v", url, err)
+				}
+			}
+		case errors.As(err, &f) && open(err):
+			missing[f.canonical]++
+		default:
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	t.Log(missing)
+	if whole != 1218 {
+		t.Errorf("%d value sets are answered whole, want 1218", whole)
 	}
 }
 

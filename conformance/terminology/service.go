@@ -21,14 +21,15 @@ type Limits struct {
 	Depth int
 	// Concepts that one call looks at, in all value sets together.
 	Concepts int
-	// Cached concepts of compiled resources, about 200 bytes each.
+	// Cached concepts of compiled resources, about 300 bytes each.
 	Cached int
 }
 
-// DefaultLimits: the deepest official value set nests 3 deep, the largest code
-// system has 3,156 concepts; a call over a stored system with half a million
-// still ends within about a second. The cache may take about 20 MB.
-var DefaultLimits = Limits{Depth: 16, Concepts: 1_000_000, Cached: 100_000}
+// DefaultLimits: the deepest official value set nests 3 deep. A resource of
+// the product's size limit has about 90,000 concepts, so that it fits beside
+// all embedded definitions, which have 37,000. A call that uses up its concepts
+// takes well under a second, a full cache about 45 MB.
+var DefaultLimits = Limits{Depth: 16, Concepts: 1_000_000, Cached: 150_000}
 
 // MaxEnumerate is the limit of Enumerate, Descendants and Ancestors when the
 // caller names none.

@@ -27,6 +27,7 @@ type selection struct {
 	system, version string
 	concepts        []listedCode // nil: all that the filters select
 	byCode          map[string]bool
+	byFolded        map[string]string // lower case → the first such listed code
 	filters         []filter
 	sets            []reference
 }
@@ -113,10 +114,13 @@ func readValueSet(root *fhir.Node, contained map[string]*fhir.Node) (*valueSet, 
 func (v *valueSet) readSelection(n *fhir.Node, contained map[string]*fhir.Node) (selection, error) {
 	s := selection{system: n.Member("system").Text(), version: n.Member("version").Text()}
 	if list := n.Member("concept"); list != nil {
-		s.byCode = map[string]bool{}
+		s.byCode, s.byFolded = map[string]bool{}, map[string]string{}
 		for c := range items(list) {
 			if code := c.Member("code").Text(); code != "" && !s.byCode[code] {
 				s.byCode[code] = true
+				if key := strings.ToLower(code); s.byFolded[key] == "" {
+					s.byFolded[key] = code
+				}
 				s.concepts = append(s.concepts, listedCode{code, c.Member("display").Text()})
 			}
 		}

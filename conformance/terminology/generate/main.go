@@ -5,7 +5,7 @@
 // valuesets, v2-tables, v3-codesystems, expansions (.json or .json.gz) is given
 // with -src.
 // The output depends on the input bytes only. strip.go says what is kept of a
-// resource, blob.go how it is written (docs/terminology.md, Format).
+// resource, blob.go how it is written (docs/format/terminology.md).
 package main
 
 import (
