@@ -43,6 +43,16 @@ func (r *Ring) Owner(ctx context.Context, o repository.Owner) (*OwnerKeys, error
 func (r *Ring) EnsureOwner(ctx context.Context, o repository.Owner) (*OwnerKeys, error) {
 	for {
 		k, err := r.Owner(ctx, o)
+		if errors.Is(err, errNoKEK) {
+			_, revision, rerr := r.readOwner(ctx, o)
+			if rerr == nil {
+				_, _, rerr = r.settled(ctx, o, revision)
+			}
+			if rerr == nil || errors.Is(rerr, ErrNoKey) {
+				continue
+			}
+			return nil, rerr
+		}
 		if !errors.Is(err, ErrNoKey) {
 			return k, err
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -181,6 +182,14 @@ func (r *Ring) rewrapOwners(ctx context.Context, target uint32, progress func(do
 func (r *Ring) rewrapOwner(ctx context.Context, o repository.Owner, w *ownerRow, revision uint64, target uint32) error {
 	for {
 		s, err := r.openOwner(ctx, o, w)
+		if errors.Is(err, errNoKEK) {
+			if w, revision, err = r.settled(ctx, o, revision); err == nil {
+				continue
+			}
+			if errors.Is(err, ErrNoKey) {
+				return nil
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -203,6 +212,47 @@ func (r *Ring) rewrapOwner(ctx context.Context, o repository.Owner, w *ownerRow,
 			return nil
 		}
 	}
+}
+
+// How long settled waits for the creator of a row, and between two looks.
+const (
+	settleTime = time.Second
+	settleWait = 5 * time.Millisecond
+)
+
+// settled looks at a row under a KEK version that a rotation has dropped. Its
+// creator has handed its keys to nobody yet and is about to wrap it again (see
+// createOwner), so the row is awaited. A creator that died meanwhile left keys
+// that never sealed anything: the row is removed and ErrNoKey returned. When
+// the owner has records after all, the keystore is not of one piece, and the
+// row is kept.
+func (r *Ring) settled(ctx context.Context, o repository.Owner, revision uint64) (*ownerRow, uint64, error) {
+	for waited := time.Duration(0); waited < settleTime; waited += settleWait {
+		w, now, err := r.readOwner(ctx, o)
+		if err != nil || now != revision {
+			return w, now, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		case <-time.After(settleWait):
+		}
+	}
+	lost := fmt.Errorf("owner %x: %w: %w", o[:4], ErrUnavailable, errNoKEK)
+	if r.opts.Holds == nil {
+		return nil, 0, lost
+	}
+	held, err := r.opts.Holds(ctx, o)
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for records of owner %x: %w", o[:4], err)
+	}
+	if held {
+		return nil, 0, lost
+	}
+	if err := r.opts.Table.DeleteIf(ctx, ownerRowKey(o), revision); err != nil && !errors.Is(err, repository.ErrNotFound) {
+		return nil, 0, fmt.Errorf("removing unused keys of owner %x: %w", o[:4], tableError(err))
+	}
+	return nil, 0, fmt.Errorf("owner %x: %w", o[:4], ErrNoKey)
 }
 
 func (r *Ring) saveProgress(ctx context.Context, target uint32, done, total int) error {
