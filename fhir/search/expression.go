@@ -66,6 +66,9 @@ type Operand struct {
 	Latitude, Longitude, Distance float64
 
 	Parts []Operand
+
+	folded string       // of Text, set by the parser
+	base   *baseNumbers // of a UCUM quantity, set by the parser
 }
 
 // String says nothing of the operand: it is patient data.

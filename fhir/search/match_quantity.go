@@ -15,43 +15,47 @@ func acceptsQuantity(o *Operand, v *Value) bool {
 	case o.Form != Exact || o.System != UCUM || v.System != UCUM || v.Code == "":
 		return false
 	}
-	n, unit, ok := o.canonical()
-	if !ok {
-		return false
+	base := o.base
+	if base == nil {
+		base = o.canonical()
 	}
-	lowUnit, low, ok := canonicalEnd(v.Code, v.Low)
-	if !ok || v.Low != nil && lowUnit != unit {
-		return false
-	}
-	highUnit, high, ok := canonicalEnd(v.Code, v.High)
-	if !ok || v.High != nil && highUnit != unit {
-		return false
-	}
-	if low != nil && high != nil && low.Cmp(high) > 0 { // a unit that falls as its value grows
-		low, high = high, low
-	}
-	return n.accept(o.Prefix, low, high)
+	low, high, unit, ok := canonicalEnds(v)
+	return ok && base.unit != "" && unit == base.unit && base.accept(o.Prefix, low, high)
 }
 
-// canonical is what the operand compares with, in canonical units.
-func (o *Operand) canonical() (n numbers, unit string, ok bool) {
+// baseNumbers is what an operand compares with in canonical units; unit is
+// empty when there are none.
+type baseNumbers struct {
+	numbers
+	unit string
+}
+
+// canonical converts the operand.
+func (o *Operand) canonical() *baseNumbers {
 	of := o.numbers()
 	unit, value, ok1 := Canonical(o.System, o.Code, of.value)
 	_, low, ok2 := Canonical(o.System, o.Code, of.low)
 	_, high, ok3 := Canonical(o.System, o.Code, of.high)
 	if !ok1 || !ok2 || !ok3 {
-		return numbers{}, "", false
+		return &baseNumbers{}
 	}
-	if low.Cmp(high) > 0 {
-		low, high = high, low
-	}
-	return numbers{value, low, high}, unit, true
+	return &baseNumbers{numbers{value, low, high}, unit}
 }
 
-// canonicalEnd converts one end of an interval; an open one stays open.
-func canonicalEnd(code string, d *apd.Decimal) (string, *apd.Decimal, bool) {
-	if d == nil {
-		return "", nil, true
+// canonicalEnds converts the interval of a quantity in UCUM units; an open end
+// stays open. A conversion never turns an interval around: UCUM's factors are
+// positive, and logarithmic units stay as they are.
+func canonicalEnds(v *Value) (low, high *apd.Decimal, unit string, ok bool) {
+	ok = v.Low != nil || v.High != nil
+	if v.Low != nil {
+		unit, low, ok = Canonical(v.System, v.Code, v.Low)
 	}
-	return Canonical(UCUM, code, d)
+	switch {
+	case v.High == nil || !ok:
+	case v.High == v.Low:
+		high = low
+	default:
+		unit, high, ok = Canonical(v.System, v.Code, v.High)
+	}
+	return low, high, unit, ok
 }

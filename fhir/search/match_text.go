@@ -9,14 +9,22 @@ import (
 // folded value equals or starts with the folded operand. A value is one part of
 // a name or address, compared from its beginning: R4 does not look at later
 // words of a part ("Berg" does not find "van den Berg"; :contains does).
-func acceptsString(m Modifier, operand, value string) bool {
+func acceptsString(m Modifier, o *Operand, value string) bool {
 	switch m {
 	case ExactText:
-		return value == operand
+		return value == o.Text
 	case Contains:
-		return strings.Contains(Fold(value), Fold(operand))
+		return strings.Contains(Fold(value), o.fold())
 	}
-	return strings.HasPrefix(Fold(value), Fold(operand))
+	return strings.HasPrefix(Fold(value), o.fold())
+}
+
+// fold is the folded Text, which the parser has made already.
+func (o *Operand) fold() string {
+	if o.folded != "" {
+		return o.folded
+	}
+	return Fold(o.Text)
 }
 
 // acceptsURI compares a URI, case sensitively and whole (R4 search.html#uri).

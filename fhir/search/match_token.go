@@ -11,7 +11,7 @@ import (
 func (x *comparison) acceptsToken(p *Parameter, o *Operand, v *Value) (bool, error) {
 	switch x.modifier {
 	case Text: // "processed as a string"
-		folded := Fold(o.Text)
+		folded := o.fold()
 		return slices.ContainsFunc(v.Texts, func(s string) bool { return strings.HasPrefix(Fold(s), folded) }), nil
 	case OfType:
 		return v.Code == o.Text && slices.Contains(v.OfType, Coding{o.System, o.Code}), nil

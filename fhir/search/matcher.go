@@ -129,7 +129,7 @@ func (x *comparison) accepts(p *Parameter, o *Operand, v *Value) (bool, error) {
 	case Date:
 		return acceptsDate(o, v, x.now), nil
 	case String:
-		return acceptsString(x.modifier, o.Text, v.Text), nil
+		return acceptsString(x.modifier, o, v.Text), nil
 	case TokenKind:
 		return x.acceptsToken(p, o, v)
 	case ReferenceKind:

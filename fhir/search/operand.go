@@ -97,10 +97,11 @@ func pieces(s string) (parts []string, reason string) {
 // such as punctuation alone, would match everything and is refused.
 func parseText(s string) (Operand, string) {
 	text, reason := literal(s)
-	if reason == "" && Fold(text) == "" {
+	o := Operand{Text: text, folded: Fold(text)}
+	if reason == "" && o.folded == "" {
 		reason = reasonEmpty
 	}
-	return Operand{Text: text}, reason
+	return o, reason
 }
 
 // parseComposite reads one operand per component, separated by $

@@ -101,8 +101,6 @@ func (p *operandParser) parseReference(s string) (Operand, string) {
 		return Operand{}, "want id, Type/id or a URL"
 	case typed && p.narrow != "" && typ != p.narrow:
 		return Operand{}, reasonType
-	case typed && !p.parameter.leadsTo(typ):
-		return Operand{}, "the parameter does not lead to such a type"
 	}
 	if typ == "" && len(p.parameter.Targets) == 1 {
 		typ = p.parameter.Targets[0]
@@ -113,6 +111,8 @@ func (p *operandParser) parseReference(s string) (Operand, string) {
 func (p *operandParser) parseURL(text string) (Operand, string) {
 	typ, id, versioned, local := localURL(text, p.bases)
 	switch {
+	case local && p.parameter.canonical(): // a name, wherever it seems to point
+		return Operand{URL: text}, ""
 	case local && versioned:
 		return Operand{}, "a reference in a search names no version"
 	case local:

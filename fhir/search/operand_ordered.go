@@ -101,6 +101,7 @@ func parseQuantity(s string) (Operand, string) {
 		o.Form, o.Code = AnySystem, parts[2]
 	default:
 		o.Form, o.System, o.Code = Exact, parts[1], parts[2]
+		o.base = o.canonical()
 	}
 	return o, ""
 }

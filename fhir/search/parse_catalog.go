@@ -26,6 +26,12 @@ func (p *Parameter) readsIdentifier() bool {
 	return slices.ContainsFunc(p.program.leaves, func(l *leaf) bool { return l.typ.Name == "Identifier" })
 }
 
+// canonical reports whether the parameter reads canonicals and URIs only, which
+// name a resource by its url and not by its place.
+func (p *Parameter) canonical() bool {
+	return !slices.ContainsFunc(p.program.leaves, func(l *leaf) bool { return l.typ.Name != "canonical" && l.typ.Name != "uri" })
+}
+
 // CaseSensitive reports whether codes of the system compare case sensitively
 // for the parameter. Values of Identifiers (R4 datatypes.html#Identifier),
 // logical ids, URIs and the code elements that FHIR defines do, and so do the

@@ -58,7 +58,7 @@ func (p *conditionParser) chain(typ, head, rest string, hops int) (*Condition, e
 		return nil, err
 	}
 	if ref.Kind != ReferenceKind {
-		return nil, p.bad(printable(code) + " is no reference that can be followed")
+		return nil, p.bad(code + " is no reference that can be followed")
 	}
 	targets := ref.Targets
 	if len(targets) == 0 {
@@ -66,7 +66,7 @@ func (p *conditionParser) chain(typ, head, rest string, hops int) (*Condition, e
 	}
 	if typed {
 		if !p.catalog.isResource(target) || !ref.leadsTo(target) {
-			return nil, p.bad(printable(code) + " does not lead to such a type")
+			return nil, p.bad(code + " does not lead to such a type")
 		}
 		targets = []string{target}
 	}
@@ -104,7 +104,7 @@ func (p *conditionParser) has(typ, path string, hops int) (*Condition, error) {
 		return nil, err
 	}
 	if ref.Kind != ReferenceKind || !ref.leadsTo(typ) {
-		return nil, p.bad(printable(parts[1]) + " is no reference that leads to " + typ)
+		return nil, p.bad(parts[1] + " is no reference that leads to " + typ)
 	}
 	e, err := p.end(other, parts[2], hops+1)
 	if err != nil {

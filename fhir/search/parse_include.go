@@ -65,11 +65,11 @@ func (p *searchParser) includePath(code, value string, in *Include) error {
 	in.Parameter = p.catalog.Parameter(in.Source, parts[1])
 	switch {
 	case in.Parameter == nil:
-		return &ParameterError{Parameter: code, Reason: printable(parts[1]) + " of " + in.Source, Err: ErrUnknownParameter}
+		return &ParameterError{Parameter: code, Reason: "of " + in.Source, Err: ErrUnknownParameter}
 	case in.Parameter.Kind != ReferenceKind:
-		return malformed(code, printable(parts[1])+" is no reference parameter")
+		return malformed(code, in.Parameter.Code+" is no reference parameter")
 	case in.Target != "" && !in.Parameter.leadsTo(in.Target):
-		return malformed(code, printable(parts[1])+" does not lead to "+in.Target)
+		return malformed(code, in.Parameter.Code+" does not lead to "+in.Target)
 	}
 	return nil
 }

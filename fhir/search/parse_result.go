@@ -98,10 +98,10 @@ func (p *searchParser) sort(value string) error {
 		for _, e := range p.search.Expressions {
 			param := p.catalog.Parameter(e.Type, code)
 			if param == nil {
-				return &ParameterError{Parameter: "_sort", Reason: "by " + printable(code) + " for " + e.Type, Err: ErrUnknownParameter}
+				return &ParameterError{Parameter: "_sort", Reason: fmt.Sprintf("key %d, for %s", len(keys)+1, e.Type), Err: ErrUnknownParameter}
 			}
 			if !param.Kind.Sorts() {
-				return malformed("_sort", "by "+printable(code)+": a "+param.Kind.String()+" has no order")
+				return malformed("_sort", "a "+param.Kind.String()+" such as "+code+" has no order")
 			}
 			k.Parameters = append(k.Parameters, param)
 		}

@@ -126,11 +126,9 @@ func appendQuantity(dst []byte, v *Value) []byte {
 		unit = v.Unit
 	}
 	low, high := v.Low, v.High
-	if v.System == UCUM && v.Code != "" {
-		lowUnit, l, ok1 := canonicalEnd(v.Code, low)
-		highUnit, h, ok2 := canonicalEnd(v.Code, high)
-		if ok1 && ok2 {
-			low, high, unit = l, h, max(lowUnit, highUnit)
+	if v.Code != "" {
+		if l, h, base, ok := canonicalEnds(v); ok {
+			low, high, unit = l, h, base
 		}
 	}
 	return appendEnds(appendText(dst, unit), low, high)
