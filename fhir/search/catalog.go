@@ -120,8 +120,8 @@ func (b *catalogBuilder) typeCatalog(typ *definition.Type) (*typeCatalog, error)
 		if err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", typ.Name, sp.Code, err)
 		}
-		if len(p.program.leaves) == 0 && p.program.test == nil {
-			return nil, fmt.Errorf("%s.%s: no element in %q", typ.Name, sp.Code, sp.Expression)
+		if !p.program.finds() {
+			return nil, fmt.Errorf("%s.%s: no element to compare in %q", typ.Name, sp.Code, sp.Expression)
 		}
 		t.list, t.byCode[p.Code] = append(t.list, p), p
 		if p.program.test != nil {
@@ -170,16 +170,16 @@ func (b *catalogBuilder) components(p *Parameter, sp *definition.SearchParameter
 	p.Components = make([]*Parameter, len(sp.Components))
 	for _, l := range p.program.leaves {
 		l.reader = readComposite
-		for i, comp := range sp.Components {
-			def := b.byURL[comp.Definition]
+		for i := range sp.Components {
+			def := b.byURL[sp.Components[i].Definition]
 			if def == nil {
-				return fmt.Errorf("no definition of component %s", comp.Definition)
+				return fmt.Errorf("no definition of component %s", sp.Components[i].Definition)
 			}
-			q, err := b.parameter(def, comp.Expression, typ, &leaf{path: l.path, typ: l.typ})
+			q, err := b.component(def, sp, i, typ, &leaf{path: l.path, typ: l.typ})
 			if err != nil {
 				return err
 			}
-			l.parts = append(l.parts, part{q, q.program})
+			l.parts = append(l.parts, q.program)
 			l.classes |= q.Classes
 			p.Components[i] = merge(p.Components[i], q)
 		}
@@ -194,11 +194,27 @@ func (b *catalogBuilder) components(p *Parameter, sp *definition.SearchParameter
 	return nil
 }
 
+// component compiles one part below a base element. DocumentReference's
+// relationship has the expressions of its two components exchanged (a code
+// where the definition wants a reference): a component that finds nothing by
+// its own expression takes the next one's.
+func (b *catalogBuilder) component(def, sp *definition.SearchParameter, i int, typ *definition.Type, context *leaf) (*Parameter, error) {
+	for range sp.Components {
+		q, err := b.parameter(def, sp.Components[i].Expression, typ, context)
+		if err != nil || q.program.finds() {
+			return q, err
+		}
+		i = (i + 1) % len(sp.Components)
+	}
+	return nil, fmt.Errorf("component %s finds no element below %s", def.Code, context.path)
+}
+
 // merge joins the forms of a component below two base elements, for what may
 // be said of it in general.
 func merge(p, q *Parameter) *Parameter {
 	if p == nil {
 		c := *q
+		c.Paths, c.Targets = slices.Clone(q.Paths), slices.Clone(q.Targets)
 		return &c
 	}
 	p.Paths = append(p.Paths, q.Paths...)

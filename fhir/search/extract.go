@@ -16,17 +16,18 @@ type extraction struct {
 	texts []string // backing of Value.Texts
 }
 
-// Extract visits the values of a parameter in document order, until visit
-// returns false. Values are as the client wrote them: nothing is folded. The
-// Value is reused; a copy of the struct may be kept, for its slices are not.
+// Extract visits the values of a parameter until visit returns false, in
+// document order for each alternative of the expression. Values are as the
+// client wrote them: nothing is folded. The Value is reused; a copy of the
+// struct may be kept, for its slices are not.
 func (c *Catalog) Extract(p *Parameter, r *fhir.Resource, visit func(*Value) bool) {
 	x := extraction{c: c, root: r.Root(), visit: visit}
 	x.run(p)
 }
 
-// ExtractAll visits the values of all parameters of the resource's type. It
-// walks the resource once; the values of one parameter come in document
-// order. The Value is reused, see Extract.
+// ExtractAll visits what Extract finds for every parameter of the resource's
+// type, in one walk over the resource, hence in document order. The Value is
+// reused, see Extract.
 func (c *Catalog) ExtractAll(r *fhir.Resource, visit func(*Parameter, *Value)) {
 	t := c.types[r.Type()]
 	if t == nil {
@@ -71,6 +72,7 @@ func (x *extraction) test(t *condition, p *Parameter) {
 		}
 		x.v = Value{Kind: TokenKind, Classes: p.needs[baseNeed], System: specialValues, ImpliedSystem: true, Code: code}
 		x.visit(&x.v)
+		x.v = Value{}
 	}
 }
 

@@ -32,7 +32,7 @@ func degrees(n *fhir.Node, most float64) (float64, bool) {
 func readComposite(x *extraction, n *fhir.Node, l *leaf) bool {
 	parts := make([][]Value, len(l.parts))
 	for i := range l.parts {
-		if parts[i] = x.part(&l.parts[i], n); len(parts[i]) == 0 {
+		if parts[i] = x.part(l.parts[i], n); len(parts[i]) == 0 {
 			return true
 		}
 	}
@@ -41,13 +41,13 @@ func readComposite(x *extraction, n *fhir.Node, l *leaf) bool {
 }
 
 // part collects the values of a component below n.
-func (x *extraction) part(p *part, n *fhir.Node) []Value {
+func (x *extraction) part(p program, n *fhir.Node) []Value {
 	var found []Value
 	inner := extraction{c: x.c, root: x.root, visit: func(v *Value) bool {
 		found = append(found, *v)
 		return true
 	}}
-	for _, l := range p.program.leaves {
+	for _, l := range p.leaves {
 		if l.reader == nil {
 			continue
 		}

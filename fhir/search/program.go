@@ -16,6 +16,11 @@ type program struct {
 	test *condition
 }
 
+// finds reports whether there is anything that a value can be read from.
+func (p program) finds() bool {
+	return p.test != nil || slices.ContainsFunc(p.leaves, func(l *leaf) bool { return l.reader != nil })
+}
+
 // leaf is one alternative of an expression. A choice element is expanded: each
 // of its types is a leaf.
 type leaf struct {
@@ -36,13 +41,7 @@ type leaf struct {
 	reader  reader
 	classes field.ClassSet // of a value, see Value.Classes
 	system  string         // implied system of a code
-	parts   []part         // of a composite: one per component
-}
-
-// part is one component of a composite below one of its base elements.
-type part struct {
-	parameter *Parameter
-	program   program
+	parts   []program      // of a composite: one per component, below this element
 }
 
 // stepKind is what a step does.

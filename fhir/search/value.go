@@ -34,7 +34,9 @@ type Coding struct{ System, Code string }
 // A Value is patient data: it prints nothing of itself.
 type Value struct {
 	Kind Kind
-	// Classes are the element classes that the value was read from.
+	// Classes are the element classes that the value was read from: of what is
+	// compared without modifier, so Texts, OfType and a reference's Identifier
+	// are not counted (see Parameter.Needs).
 	Classes field.ClassSet
 
 	Text string
