@@ -189,11 +189,11 @@ func (p *searchParser) add(nv nameValue) error {
 	}
 	alternatives := split(nv.value, ',')
 	if p.values += len(alternatives); p.values > MaxValues {
-		return malformed(nv.name, fmt.Sprintf("more than %d values", MaxValues))
+		return &ParameterError{Parameter: p.shown(nv), Reason: fmt.Sprintf("more than %d values", MaxValues), Err: ErrMalformed}
 	}
 	added := make([]*Condition, len(p.search.Expressions))
 	for i, e := range p.search.Expressions {
-		r := conditionParser{searchParser: p, name: printable(nv.name), alternatives: alternatives}
+		r := conditionParser{searchParser: p, name: p.shown(nv), alternatives: alternatives}
 		c, err := r.condition(e.Type, nv.name, 0)
 		if err != nil {
 			return err
@@ -204,6 +204,16 @@ func (p *searchParser) add(nv nameValue) error {
 		e.Conditions = append(e.Conditions, added[i])
 	}
 	return nil
+}
+
+// shown is the name as an error may repeat it. Of a long chain that is its
+// first parameter, when the searched types know it.
+func (p *searchParser) shown(nv nameValue) string {
+	code := nv.code()
+	if len(nv.name) > maxNameBytes && (code == "_has" || p.catalog.Parameter(p.search.Expressions[0].Type, code) != nil) {
+		return code + nv.name[len(code):][:1] + "…"
+	}
+	return printable(nv.name)
 }
 
 // notOffered lists what R4 defines for every type and this server does not

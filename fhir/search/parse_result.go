@@ -103,6 +103,9 @@ func (p *searchParser) sort(value string) error {
 			if !param.Kind.Sorts() {
 				return malformed("_sort", "a "+param.Kind.String()+" such as "+code+" has no order")
 			}
+			if len(k.Parameters) > 0 && k.Parameters[0].Kind != param.Kind {
+				return malformed("_sort", code+" is of another kind in "+e.Type+": they have no common order")
+			}
 			k.Parameters = append(k.Parameters, param)
 		}
 		keys = append(keys, k)

@@ -63,11 +63,13 @@ func unescape(s string) (string, bool) {
 	return b.String(), true
 }
 
+// maxNameBytes is what an error repeats of a name: no parameter's comes near it.
+const maxNameBytes = 64
+
 // printable is a parameter name as an error may repeat it: names are short
 // words, and what is not may be a value in the wrong place.
 func printable(name string) string {
-	const max = 64
-	if len(name) > max || strings.ContainsFunc(name, func(r rune) bool {
+	if len(name) > maxNameBytes || strings.ContainsFunc(name, func(r rune) bool {
 		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:", r)
 	}) {
 		return "(name withheld)"

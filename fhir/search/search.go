@@ -1,13 +1,3 @@
-// Package search parses and answers searches on what identifies a resource:
-// parameters whose element is an Identifier, and _id. That is what
-// conditional references and conditional creation are made of.
-//
-// Start with New, then Parameters.Parse (query text to Query),
-// Parameters.Extract (resource to index terms) and Parameters.Match (the exact
-// recheck on opened values: an index may over-select, it never decides).
-//
-// Security notes: queries are patient data. No error, and no String method,
-// contains a value. Limits stop a query before it costs work.
 package search
 
 import (
