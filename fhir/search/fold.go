@@ -24,7 +24,9 @@ func Fold(s string) string {
 		return s
 	}
 	if !ascii {
-		s = norm.NFKD.String(s)
+		// The spacing acute accent, which people type for an apostrophe, would
+		// decompose into a space; norm leaves what follows broken UTF-8 as it is.
+		s = norm.NFKD.String(strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "´", "'"))
 	}
 	f := folder{}
 	f.b.Grow(len(s))
@@ -59,7 +61,7 @@ type folder struct {
 
 func (f *folder) add(r rune) {
 	switch {
-	case r == '\'' || r == '.' || r == '’' || r == '‘' || r == 'ʼ' || r == '`' || r == '´' || unicode.Is(unicode.M, r):
+	case r == '\'' || r == '.' || r == '’' || r == '‘' || r == 'ʼ' || r == '`' || unicode.Is(unicode.M, r):
 		return
 	case unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsControl(r):
 		f.space = f.b.Len() > 0

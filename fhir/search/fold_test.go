@@ -18,6 +18,8 @@ func TestFold(t *testing.T) {
 		"Straße":           "strasse",
 		"O'Brien":          "obrien",
 		"O’Brien":          "obrien",
+		"O´Brien":          "obrien",
+		"O`Brien":          "obrien",
 		"Smith-Jones":      "smith jones",
 		"  St.  John \t":   "st john",
 		"1, Main Street":   "1 main street",
