@@ -93,7 +93,7 @@ func (c *Catalog) Parameters(resourceType string) []*Parameter {
 func (c *Catalog) Elements(p *Parameter, r *fhir.Resource) []*fhir.Node {
 	var found []*fhir.Node
 	for _, l := range p.program.leaves {
-		walk(l.steps, r.Root(), r.Root(), func(n *fhir.Node) bool {
+		walk(l.steps, r.Root(), func(n *fhir.Node) bool {
 			found = append(found, n)
 			return true
 		})

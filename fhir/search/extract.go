@@ -14,6 +14,9 @@ type extraction struct {
 	v     Value
 	visit func(*Value) bool
 	texts []string // backing of Value.Texts
+	// shared are the parts of composites that stand at the resource: they are
+	// the same for every base element.
+	shared map[*leaf][]Value
 }
 
 // Extract visits the values of a parameter until visit returns false, in
@@ -54,7 +57,7 @@ func (x *extraction) run(p *Parameter) {
 		if l.reader == nil {
 			continue
 		}
-		if !walk(l.steps, x.root, x.root, func(n *fhir.Node) bool { return l.reader(x, n, l) }) {
+		if !walk(l.steps, x.root, func(n *fhir.Node) bool { return l.reader(x, n, l) }) {
 			return
 		}
 	}
@@ -65,7 +68,7 @@ const specialValues = "http://terminology.hl7.org/CodeSystem/special-values"
 
 // test emits the answer of a boolean expression, which is a token.
 func (x *extraction) test(t *condition, p *Parameter) {
-	if holds, known := t.eval(x.root, x.root); known {
+	if holds, known := t.eval(x.root); known {
 		code := "false"
 		if holds {
 			code = "true"
@@ -151,7 +154,7 @@ func (x *extraction) descend(t *trie, n *fhir.Node, p **Parameter) {
 			h.leaf.reader(x, n, h.leaf)
 			continue
 		}
-		walk(h.rest, x.root, n, func(n *fhir.Node) bool { return h.leaf.reader(x, n, h.leaf) })
+		walk(h.rest, n, func(n *fhir.Node) bool { return h.leaf.reader(x, n, h.leaf) })
 	}
 	if len(t.children) == 0 || n.Kind() != fhir.Object {
 		return

@@ -40,22 +40,47 @@ func readComposite(x *extraction, n *fhir.Node, l *leaf) bool {
 	return x.emit(Composite, l)
 }
 
+// maxShared bounds the values of a part that stands at the resource and is
+// compared once for every base element (the chromosome of each variant of a
+// MolecularSequence): the work is their product. Real ones have one or two
+// codings; what is beyond the bound is not found.
+const maxShared = 32
+
 // part collects the values of a component below n.
 func (x *extraction) part(p program, n *fhir.Node) []Value {
 	var found []Value
+	for _, l := range p.leaves {
+		switch {
+		case l.reader == nil:
+		case l.fromRoot:
+			found = append(found, x.sharedPart(l)...)
+		default:
+			found = append(found, x.collect(l, n, -1)...)
+		}
+	}
+	return found
+}
+
+func (x *extraction) sharedPart(l *leaf) []Value {
+	values, known := x.shared[l]
+	if !known {
+		values = x.collect(l, x.root, maxShared)
+		if x.shared == nil {
+			x.shared = map[*leaf][]Value{}
+		}
+		x.shared[l] = values
+	}
+	return values
+}
+
+// collect lists the values of a leaf below n, at most the given number of them
+// unless it is negative.
+func (x *extraction) collect(l *leaf, n *fhir.Node, most int) []Value {
+	var found []Value
 	inner := extraction{c: x.c, root: x.root, visit: func(v *Value) bool {
 		found = append(found, *v)
-		return true
+		return len(found) != most
 	}}
-	for _, l := range p.leaves {
-		if l.reader == nil {
-			continue
-		}
-		start := n
-		if l.fromRoot {
-			start = x.root
-		}
-		walk(l.steps, x.root, start, func(n *fhir.Node) bool { return l.reader(&inner, n, l) })
-	}
+	walk(l.steps, n, func(n *fhir.Node) bool { return l.reader(&inner, n, l) })
 	return found
 }

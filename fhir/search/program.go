@@ -68,13 +68,13 @@ func (s step) equal(o step) bool {
 
 // walk calls visit for every element that the steps select below n, in
 // document order, until visit returns false.
-func walk(steps []step, root, n *fhir.Node, visit func(*fhir.Node) bool) bool {
+func walk(steps []step, n *fhir.Node, visit func(*fhir.Node) bool) bool {
 	if n == nil || n.Kind() == fhir.Null {
 		return true
 	}
 	if n.Kind() == fhir.Array {
 		for i := range n.Len() {
-			if !walk(steps, root, n.At(i), visit) {
+			if !walk(steps, n.At(i), visit) {
 				return false
 			}
 		}
@@ -92,14 +92,14 @@ func walk(steps []step, root, n *fhir.Node, visit func(*fhir.Node) bool) bool {
 			}
 			m = m.At(s.index)
 		}
-		return walk(steps[1:], root, m, visit)
+		return walk(steps[1:], m, visit)
 	case filter:
-		if holds, known := s.where.eval(root, n); !holds || !known {
+		if holds, known := s.where.eval(n); !holds || !known {
 			return true
 		}
-		return walk(steps[1:], root, n, visit)
+		return walk(steps[1:], n, visit)
 	default:
-		return walk(steps[1:], root, n.Member(s.name), visit)
+		return walk(steps[1:], n.Member(s.name), visit)
 	}
 }
 

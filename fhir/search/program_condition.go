@@ -25,23 +25,23 @@ func (c *condition) equal(o *condition) bool {
 		c.left.equal(o.left) && c.right.equal(o.right) && slices.EqualFunc(c.leaves, o.leaves, (*leaf).sameElements)
 }
 
-// eval answers for the element n of the resource root. An empty operand makes
-// the result unknown (FHIRPath N1 §6.1, §6.5).
-func (c *condition) eval(root, n *fhir.Node) (holds, known bool) {
+// eval answers for the element n. An empty operand makes the result unknown
+// (FHIRPath N1 §6.1, §6.5).
+func (c *condition) eval(n *fhir.Node) (holds, known bool) {
 	switch c.op {
 	case opAnd:
-		a, knowA := c.left.eval(root, n)
-		b, knowB := c.right.eval(root, n)
+		a, knowA := c.left.eval(n)
+		b, knowB := c.right.eval(n)
 		if knowA && !a || knowB && !b {
 			return false, true
 		}
 		return true, knowA && knowB
 	case opIs:
-		return referenceType(root, n) == c.target, true
+		return referenceType(n) == c.target, true
 	}
 	found, equal := false, false
 	for _, l := range c.leaves {
-		walk(l.steps, root, n, func(v *fhir.Node) bool {
+		walk(l.steps, n, func(v *fhir.Node) bool {
 			found, equal = true, scalarEquals(v, c.kind, c.literal)
 			return false
 		})
@@ -72,31 +72,17 @@ func scalarEquals(n *fhir.Node, kind fhir.Kind, literal string) bool {
 // (R4 references.html#Reference).
 const definitionBase = "http://hl7.org/fhir/StructureDefinition/"
 
-// referenceType is the type of what a Reference leads to, as far as the
-// reference itself or the container tells; nothing is fetched.
-func referenceType(root, n *fhir.Node) string {
+// referenceType is the type of what a Reference leads to, as far as its text
+// or its type element tells; nothing is fetched. A reference into the container
+// has no value (see readReference), so its type is not looked up either: many
+// of them among many contained resources would cost the product.
+func referenceType(n *fhir.Node) string {
 	text := n.Member("reference").Text()
+	if strings.HasPrefix(text, "#") {
+		return ""
+	}
 	if ref, ok := fhir.ParseReference(text); ok && ref.Type != "" {
 		return ref.Type
 	}
-	if strings.HasPrefix(text, "#") {
-		return containedType(root, text[1:])
-	}
 	return strings.TrimPrefix(n.Member("type").Text(), definitionBase)
-}
-
-func containedType(root *fhir.Node, id string) string {
-	if id == "" {
-		return root.Member("resourceType").Text()
-	}
-	contained := root.Member("contained")
-	if contained == nil || contained.Kind() != fhir.Array {
-		return ""
-	}
-	for i := range contained.Len() {
-		if r := contained.At(i); r.Member("id").Text() == id {
-			return r.Member("resourceType").Text()
-		}
-	}
-	return ""
 }
