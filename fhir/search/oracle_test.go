@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 	"github.com/fieldseal/fieldseal/fhir/search"
@@ -88,8 +86,12 @@ func (o *oracle) alternative(s string, from []item) []item {
 	return at
 }
 
+// narrowed keeps the items of the type, or of one derived from it (FHIRPath N1
+// §6.3.3): a canonical is a uri.
 func narrowed(items []item, typ string) []item {
-	return slices.DeleteFunc(items, func(i item) bool { return !strings.EqualFold(i.choice, typ) })
+	return slices.DeleteFunc(items, func(i item) bool {
+		return !strings.EqualFold(i.choice, typ) && (i.choice != "Canonical" || typ != "uri")
+	})
 }
 
 func (o *oracle) holds(condition string, i item) bool {
@@ -194,21 +196,8 @@ func TestProgramsSelectWhatTheirExpressionsSay(t *testing.T) {
 	c := catalog(t)
 	selected := map[string]bool{}
 	for _, r := range corpus(t) {
-		o := &oracle{t: t, root: decoded(t, r.AppendJSON(nil)), typ: r.Type()}
-		for _, p := range c.Parameters(r.Type()) {
-			sp := definition.Default().SearchParameter(r.Type(), p.Code)
-			if strings.Contains(sp.Expression, " and ") { // a test, not a path
-				continue
-			}
-			want := uncontained(o.eval(sp.Expression, []item{{value: o.root}}))
-			got := elements(t, c, p, r)
-			if diff := cmp.Diff(canonicalJSON(t, want), canonicalJSON(t, got)); diff != "" {
-				t.Fatalf("%s.%s of %s:\n%s", r.Type(), p.Code, r.ID(), diff)
-			}
-			if len(got) > 0 {
-				selected[p.URL] = true
-			}
-		}
+		holdAgainstOracle(t, c, r)
+		c.ExtractAll(r, func(p *search.Parameter, _ *search.Value) { selected[p.URL] = true })
 	}
 	if len(selected) < 500 {
 		t.Fatalf("only %d parameters found anything", len(selected))
