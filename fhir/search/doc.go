@@ -18,7 +18,8 @@
 //   - :not and :not-in also find what has no value; ne does not;
 //   - codes compare without case unless their system is known to be case
 //     sensitive (Parameter.CaseSensitive);
-//   - a reference in a query names no version and finds every version.
+//   - a reference in a query names no version and finds every version; an id
+//     alone means the types that the parameter may lead to.
 //
 // Not offered: _filter, _text, _content, _query, _list, searching in contained
 // resources, and :above and :below over hierarchies of references.

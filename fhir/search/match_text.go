@@ -59,12 +59,13 @@ func sameCanonical(operand, value string) bool {
 	return versioned && operand == url
 }
 
-// acceptsReference compares a reference (R4 search.html#reference).
-func acceptsReference(o *Operand, v *Value) bool {
+// acceptsReference compares a reference (R4 search.html#reference). An id alone
+// means the types that the parameter may lead to.
+func acceptsReference(p *Parameter, o *Operand, v *Value) bool {
 	if o.URL != "" {
 		return v.URL != "" && sameCanonical(o.URL, v.URL)
 	}
-	return v.ID == o.ID && (o.Type == "" || v.Type == o.Type)
+	return v.ID == o.ID && (v.Type == o.Type || o.Type == "" && p.leadsTo(v.Type))
 }
 
 // acceptsIdentifier compares the identifier of a reference, always case

@@ -136,7 +136,7 @@ func (x *comparison) accepts(p *Parameter, o *Operand, v *Value) (bool, error) {
 		if x.modifier == IdentifierModifier {
 			return acceptsIdentifier(o, v), nil
 		}
-		return acceptsReference(o, v), nil
+		return acceptsReference(p, o, v), nil
 	case QuantityKind:
 		return acceptsQuantity(o, v), nil
 	case URI:
