@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// ID is the parameter of the logical id (R4 search.html#all).
+const ID = "_id"
+
 func (c *Catalog) isResource(name string) bool { return c.reg.IsResource(name) }
 
 func (c *Catalog) resourceTypes() []string { return c.reg.ResourceTypes() }

@@ -8,9 +8,6 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/simplepath"
 )
 
-// ID is the parameter of the logical id (R4 search.html#all).
-const ID = "_id"
-
 // Parameters knows which parameters every type offers. It is immutable and
 // safe for concurrent use.
 type Parameters struct {
