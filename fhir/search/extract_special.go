@@ -30,6 +30,11 @@ func degrees(n *fhir.Node, most float64) (float64, bool) {
 // of its values below that element. An element that lacks one of them has no
 // value (R4 search.html#composite).
 func readComposite(x *extraction, n *fhir.Node, l *leaf) bool {
+	for _, p := range l.parts { // most elements lack a part, which is cheap to see
+		if !x.has(p, n) {
+			return true
+		}
+	}
 	parts := make([][]Value, len(l.parts))
 	for i := range l.parts {
 		if parts[i] = x.part(l.parts[i], n); len(parts[i]) == 0 {
@@ -46,6 +51,20 @@ func readComposite(x *extraction, n *fhir.Node, l *leaf) bool {
 // codings; what is beyond the bound is not found.
 const maxShared = 32
 
+// has reports whether the component selects any element below n.
+func (x *extraction) has(p program, n *fhir.Node) bool {
+	for _, l := range p.leaves {
+		start := n
+		if l.fromRoot {
+			start = x.root
+		}
+		if l.reader != nil && !walk(l.steps, start, func(*fhir.Node) bool { return false }) {
+			return true
+		}
+	}
+	return false
+}
+
 // part collects the values of a component below n.
 func (x *extraction) part(p program, n *fhir.Node) []Value {
 	var found []Value
@@ -55,7 +74,7 @@ func (x *extraction) part(p program, n *fhir.Node) []Value {
 		case l.fromRoot:
 			found = append(found, x.sharedPart(l)...)
 		default:
-			found = append(found, x.collect(l, n, -1)...)
+			found = x.collect(found, l, n, -1)
 		}
 	}
 	return found
@@ -64,7 +83,7 @@ func (x *extraction) part(p program, n *fhir.Node) []Value {
 func (x *extraction) sharedPart(l *leaf) []Value {
 	values, known := x.shared[l]
 	if !known {
-		values = x.collect(l, x.root, maxShared)
+		values = x.collect(nil, l, x.root, maxShared)
 		if x.shared == nil {
 			x.shared = map[*leaf][]Value{}
 		}
@@ -73,10 +92,9 @@ func (x *extraction) sharedPart(l *leaf) []Value {
 	return values
 }
 
-// collect lists the values of a leaf below n, at most the given number of them
-// unless it is negative.
-func (x *extraction) collect(l *leaf, n *fhir.Node, most int) []Value {
-	var found []Value
+// collect appends the values of a leaf below n, until there are the given
+// number of them, unless it is negative.
+func (x *extraction) collect(found []Value, l *leaf, n *fhir.Node, most int) []Value {
 	inner := extraction{c: x.c, root: x.root, visit: func(v *Value) bool {
 		found = append(found, *v)
 		return len(found) != most
