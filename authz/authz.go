@@ -148,6 +148,9 @@ type Program interface {
 	Mask(s Subject, f Facts) field.ClassSet
 	// Unconditional reports whether Mask is Ceiling whatever the facts.
 	Unconditional() bool
+	// Confined reports whether nothing outside of the subject's own patient
+	// compartment can be visible, whatever the facts.
+	Confined() bool
 	// Revision names the policy version.
 	Revision() string
 }
@@ -192,6 +195,10 @@ func (g Grant) Mask(f Facts) field.ClassSet {
 // Unrestricted reports whether the grant covers every resource of the type
 // with the same mask.
 func (g Grant) Unrestricted() bool { return g.program != nil && g.program.Unconditional() }
+
+// Confined reports whether the grant shows nothing outside of the subject's own
+// patient compartment, so that a search need not look further.
+func (g Grant) Confined() bool { return g.program != nil && g.program.Confined() }
 
 // Revision names the policy version that decided.
 func (g Grant) Revision() string {

@@ -20,6 +20,7 @@ type program struct {
 	table       []field.ClassSet
 	ceiling     field.ClassSet
 	uniform     bool
+	confined    bool
 }
 
 var _ authz.Program = (*program)(nil)
@@ -29,6 +30,9 @@ func (p *program) Ceiling() field.ClassSet { return p.ceiling }
 
 // Unconditional reports whether every mask of the table is the same.
 func (p *program) Unconditional() bool { return p.uniform }
+
+// Confined reports whether every mask outside of the own compartment is zero.
+func (p *program) Confined() bool { return p.confined }
 
 // Revision names the policy.
 func (p *program) Revision() string { return p.revision }
@@ -112,9 +116,31 @@ func (c *compiler) build(p *program, scope reach) {
 		p.ceiling |= m
 		p.uniform = p.uniform && m == p.table[0]
 	}
+	p.confined = c.confined(p)
 	if p.uniform {
 		p.bits, p.table = nil, p.table[:1]
 	}
+}
+
+// confined looks at every combination of facts that can occur outside of the
+// own compartment. On types that hold patient data not_patient_data never
+// holds.
+func (c *compiler) confined(p *program) bool {
+	var own, never uint16
+	for b, i := range c.used {
+		switch {
+		case c.preds[i].name == ownCompartment.name:
+			own = 1 << b
+		case c.preds[i].name == notPatientData.name && p.patientType:
+			never = 1 << b
+		}
+	}
+	for i, m := range p.table {
+		if outside := uint16(i)&own == 0 && uint16(i)&never == 0; outside && m != 0 {
+			return false
+		}
+	}
+	return own != 0
 }
 
 func (c *compiler) mask(bits uint16) field.ClassSet {

@@ -54,9 +54,9 @@ func bare(res *fhir.Resource) *fhir.Resource {
 // dropEchoedMarks removes the marks that Apply added, unless the stored
 // resource carries them itself.
 func dropEchoedMarks(old, in *fhir.Resource) {
-	for _, m := range [...][2]string{{security, redacted}, {tag, subsetted}} {
-		if findMark(old.Root().Member("meta").Member(m[0]), m[1]) < 0 {
-			dropMark(in.Root(), m[0], m[1])
+	for _, m := range [...][2]string{{"security", fhir.Redacted}, {"tag", fhir.Subsetted}} {
+		if !fhir.HasMark(old.Root(), m[0], m[1]) {
+			fhir.DropMark(in.Root(), m[0], m[1])
 		}
 	}
 	if meta := in.Root().Member("meta"); meta != nil && meta.Kind() == fhir.Object && meta.Len() == 0 {

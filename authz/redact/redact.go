@@ -59,8 +59,8 @@ func (r *Redactor) Apply(res *fhir.Resource, visible field.ClassSet) {
 		return
 	}
 	r.dress(res)
-	addMark(res.Root(), security, redacted)
-	addMark(res.Root(), tag, subsetted)
+	fhir.AddMark(res.Root(), "security", fhir.Redacted)
+	fhir.AddMark(res.Root(), "tag", fhir.Subsetted)
 }
 
 // dress drops narratives and what nothing refers to any more, and fills

@@ -30,6 +30,11 @@ const (
 	ReferenceURL Kind = 33
 	// ReferenceIdentifier is a logical reference; parts: system, value.
 	ReferenceIdentifier Kind = 34
+	// ReferenceValue is a logical reference with any system; parts: value.
+	ReferenceValue Kind = 35
+	// Member says that the resource lies in a patient's compartment; parts:
+	// storage key.
+	Member Kind = 36
 
 	// URIExact is a whole URI; parts: the URI.
 	URIExact Kind = 48
@@ -40,10 +45,13 @@ const (
 	DateLow Kind = 64
 	// DateHigh is a calendar node of a period's end; parts: node.
 	DateHigh Kind = 65
+	// DatePoint is a calendar node of an interval that lies within one day;
+	// parts: node.
+	DatePoint Kind = 66
 
 	// NumberBucket is a logarithmic bucket; parts: bucket.
 	NumberBucket Kind = 80
-	// QuantityBucket is a bucket of a canonical unit; parts: unit, bucket.
+	// QuantityBucket is a bucket of a unit; parts: unit, bucket.
 	QuantityBucket Kind = 81
 
 	// Composite binds a first part inside the second; parts: the first

@@ -157,6 +157,8 @@ type Ring struct {
 	auditMu sync.RWMutex
 	audit   []Epoch
 
+	link linkKeys
+
 	rotateMu sync.Mutex // one RotateKEK at a time in this process
 }
 

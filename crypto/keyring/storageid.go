@@ -16,6 +16,15 @@ func newPRFPool(key secret.Bytes) *prfPool {
 	return p
 }
 
+// derive runs one derivation under the pool's key.
+func (p *prfPool) derive(n int, label string, context []byte) secret.Bytes {
+	s := p.pool.Get().(*macState)
+	defer p.pool.Put(s)
+	out := make([]byte, n)
+	s.kdf(out, label, context)
+	return secret.New(out)
+}
+
 // StorageID returns the storage key of a resource: the first 16 bytes of
 // HMAC-SHA-256(storage key, lp(type) lp(id)). Its key is never rotated,
 // because the result is the primary key of the record.

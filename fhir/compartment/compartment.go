@@ -195,3 +195,13 @@ func (t *Table) local(n *fhir.Node) (fhir.Reference, bool) {
 	}
 	return ref, true
 }
+
+// FirstOwnerPath is the element whose one local Patient is the owner before all
+// others, below the type ("subject"); empty when the type has no such element.
+func (t *Table) FirstOwnerPath(resourceType string) string {
+	paths := t.owners[resourceType].paths
+	if len(paths) == 0 {
+		return ""
+	}
+	return strings.Join(paths[0].Members, ".")
+}

@@ -93,8 +93,13 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
+	rawQuery, from, err := s.resume(c, auditEvent, rawQuery)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	ev.Query = rawQuery
 	q, err := s.auditQuery(ctx, &ev, rawQuery)
-	if err == nil {
+	if q.Before = from.Before; err == nil {
 		err = s.ownQuery(g, &q, &ev)
 	}
 	if err != nil {
@@ -148,9 +153,11 @@ func (s *Service) ownQuery(g authz.Grant, q *trail.Query, ev *audit.Event) error
 func (s *Service) auditBundle(c Call, g authz.Grant, q trail.Query, entries []audit.Entry, rawQuery string) ([]byte, error) {
 	links := []model.Link{{Relation: "self", URL: s.Base + "/AuditEvent" + query(rawQuery)}}
 	if len(entries) == q.Limit {
-		values, _ := url.ParseQuery(rawQuery)
-		values.Set("_before", event.ID(s.Trail.Origin(), entries[len(entries)-1].Seq))
-		links = append(links, model.Link{Relation: "next", URL: s.Base + "/AuditEvent?" + values.Encode()})
+		next, err := s.nextLink(c, auditEvent, rawQuery, position{Before: entries[len(entries)-1].Seq})
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, model.Link{Relation: "next", URL: next})
 	}
 	w := model.NewBundle(nil, model.Envelope{Type: model.Searchset, Links: links})
 	for _, e := range entries {
@@ -218,12 +225,6 @@ func (s *Service) auditParameter(ctx context.Context, ev *audit.Event, q *trail.
 			return bad("a positive number is needed")
 		}
 		q.Limit = min(n, maxAuditPage)
-	case "_before":
-		_, seq, ok := event.ParseID(value)
-		if !ok {
-			return bad("an id of an AuditEvent is needed")
-		}
-		q.Before = seq
 	case "_format", "_pretty":
 	default:
 		f := fail(Malformed, nil, "unknown search parameter %s; AuditEvent answers patient, agent, date and type", strconv.Quote(clip(name)))

@@ -148,7 +148,9 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 	path, rawQuery, _ := strings.Cut(strings.TrimPrefix(url, "/"), "?")
 	seg := strings.Split(path, "/")
 	switch {
-	case len(seg) == 1 && seg[0] != "":
+	case len(seg) == 1 && seg[0] == "":
+		return s.SearchSystem(ctx, c, rawQuery)
+	case len(seg) == 1:
 		return s.Search(ctx, c, seg[0], rawQuery)
 	case len(seg) == 2:
 		return s.Read(ctx, c, seg[0], seg[1])
@@ -156,6 +158,8 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 		return s.History(ctx, c, seg[0], seg[1], rawQuery)
 	case len(seg) == 4 && seg[2] == "_history":
 		return s.VRead(ctx, c, seg[0], seg[1], seg[3])
+	case len(seg) == 3:
+		return s.SearchCompartment(ctx, c, seg[0], seg[1], seg[2], rawQuery)
 	}
 	return nil, s.refuse(ctx, begin(c, audit.Read, "read"), fail(Malformed, nil, "the URL of the entry names no interaction"))
 }

@@ -80,8 +80,8 @@ func (s *Service) mayReassign(ctx context.Context, c Call, resourceType string) 
 
 // commit makes the intent durable, commits, and queues the outcome (decision
 // 33). The receipt is the intent's.
-func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, expect []repository.Guard) (audit.Receipt, error) {
-	batch := repository.Batch{Expect: expect, Writes: make([]repository.Write, len(changes))}
+func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, cond condition) (audit.Receipt, error) {
+	batch := repository.Batch{Expect: cond.expect, Bump: cond.bump, Writes: make([]repository.Write, len(changes))}
 	ev.Entities = make([]audit.Entity, len(changes))
 	for i, ch := range changes {
 		batch.Writes[i] = ch.draft.Write

@@ -10,7 +10,6 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir"
-	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
@@ -38,16 +37,15 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err != nil {
 		return nil, err
 	}
-	var guards []repository.Guard
+	var cond condition
 	if c.IfNoneExist != "" {
-		var found []*sealed.Stored
-		if found, guards, err = s.matches(ctx, c, resourceType, c.IfNoneExist); err != nil {
+		if cond, err = s.matches(ctx, c, resourceType, c.IfNoneExist); err != nil {
 			return nil, err
 		}
-		switch len(found) {
+		switch len(cond.found) {
 		case 0:
 		case 1:
-			return s.existing(ctx, c, g, ev, found[0])
+			return s.existing(ctx, c, g, ev, cond.found[0])
 		default:
 			return nil, fail(Precondition, nil, "If-None-Exist matches more than one resource")
 		}
@@ -60,7 +58,7 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := s.commit(ctx, ev, []change{ch}, guards)
+	receipt, err := s.commit(ctx, ev, []change{ch}, cond)
 	if err != nil {
 		return nil, err
 	}

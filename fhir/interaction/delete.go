@@ -42,7 +42,7 @@ func (s *Service) delete(ctx context.Context, c Call, ev audit.Event, resourceTy
 		}
 		return release(g, receipt, Answer{status: http.StatusNoContent})
 	}
-	receipt, err := s.commit(ctx, ev, []change{*ch}, nil)
+	receipt, err := s.commit(ctx, ev, []change{*ch}, condition{})
 	if err != nil {
 		return nil, err
 	}

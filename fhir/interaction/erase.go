@@ -191,7 +191,7 @@ func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targe
 	}
 	ev := begin(c, audit.Update, "update")
 	ev.Agent, ev.Reason = p.Agent, "reference to an erased patient"
-	_, err = s.commit(ctx, ev, []change{{draft: d, resource: r}}, nil)
+	_, err = s.commit(ctx, ev, []change{{draft: d, resource: r}}, condition{})
 	return err == nil, err
 }
 

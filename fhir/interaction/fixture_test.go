@@ -1,6 +1,7 @@
 package interaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -14,11 +15,14 @@ import (
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
+	"github.com/fieldseal/fieldseal/crypto/blind"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/crypto/keyring/keyringtest"
 	"github.com/fieldseal/fieldseal/crypto/kms/kmstest"
+	"github.com/fieldseal/fieldseal/crypto/secret"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/compartment"
 	"github.com/fieldseal/fieldseal/fhir/definition"
@@ -82,18 +86,27 @@ func always(audit.Event) bool { return true }
 // shop is a service over real parts.
 type shop struct {
 	*Service
-	t      *testing.T
-	kms    *kmstest.KMS
-	clock  *keyringtest.Clock
-	ring   *keyring.Ring
-	store  *localstore.Store
-	rec    *recorder
-	tokens *token.Issuer
+	t       *testing.T
+	options shopOptions
+	kms     *kmstest.KMS
+	clock   *keyringtest.Clock
+	ring    *keyring.Ring
+	store   *localstore.Store
+	rec     *recorder
+	tokens  *token.Issuer
 }
 
-func newShop(t *testing.T) *shop {
+// shopOptions choose the index of a shop.
+type shopOptions struct {
+	tokenBits uint   // 0: all
+	profile   string // empty: standard
+}
+
+func newShop(t *testing.T) *shop { return newShopWith(t, shopOptions{}) }
+
+func newShopWith(t *testing.T, o shopOptions) *shop {
 	t.Helper()
-	p := &shop{t: t, kms: kmstest.New(), clock: keyringtest.NewClock()}
+	p := &shop{t: t, options: o, kms: kmstest.New(), clock: keyringtest.NewClock()}
 	p.openEngine()
 	table := keyringtest.NewTable()
 	p.ring = keyringtest.InitRing(t, keyring.Options{Table: table, Wrapper: p.kms, Now: p.clock.Now, Holds: p.store.HoldsOwner})
@@ -128,13 +141,18 @@ func (p *shop) service() *Service {
 	p.must(err)
 	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
 	p.must(err)
-	params, err := search.New(reg)
+	catalog, err := search.NewCatalog(reg, classes)
 	p.must(err)
-	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Parameters: params})
+	catalog = catalog.WithBases(base)
+	policy, err := sealed.NewIndexPolicy(cmp.Or(p.options.profile, sealed.ProfileStandard), catalog)
+	p.must(err)
+	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Catalog: catalog, Policy: policy, Tokenizer: p.tokenizer()})
+	p.must(err)
+	terms, err := terminology.New(terminology.Options{Source: &Definitions{Catalog: catalog, Vault: vault, Store: p.store}})
 	p.must(err)
 	return New(Options{Definitions: reg, Vault: vault, Store: p.store, Decider: decider, Recorder: p.rec, Trail: p.rec,
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
-		Classes: classes, Parameters: params, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20})
+		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20})
 }
 
 func (p *shop) must(err error) {
@@ -193,5 +211,15 @@ func (p *shop) refused(a *Answer, err error, want Kind) {
 	var f *Failure
 	if a != nil || !errors.As(err, &f) || f.Kind != want {
 		p.t.Errorf("answer %v, error %v; want a failure with status %d", a != nil, err, want.Status())
+	}
+}
+
+// tokenizer cuts tokens when the test wants that.
+func (p *shop) tokenizer() func(secret.Bytes, [16]byte) *blind.Tokenizer {
+	if p.options.tokenBits == 0 {
+		return nil
+	}
+	return func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer {
+		return blind.NewInsecureTruncated(p.t, key, tenant, p.options.tokenBits)
 	}
 }

@@ -3,7 +3,6 @@ package interaction
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,8 +24,8 @@ const (
 )
 
 // History answers the versions of one resource, newest first, each decided by
-// itself (R4 http.html#history). rawQuery may hold _count and _before, the
-// version number at which the page before this one ended.
+// itself (R4 http.html#history). rawQuery may hold _count, or the _page of a
+// link to the next page.
 func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuery string) (a *Answer, err error) {
 	ctx, end := s.start(ctx, &c, trace.History)
 	defer func() { end(err) }()
@@ -43,9 +42,17 @@ func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuer
 }
 
 func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceType, id, rawQuery string) (*Answer, error) {
-	count, before, err := historyQuery(rawQuery)
+	rawQuery, from, err := s.resume(c, historyPath(resourceType, id), rawQuery)
 	if err != nil {
 		return nil, err
+	}
+	count, err := historyQuery(rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	before := uint64(1 << 62)
+	if from.Before > 0 {
+		before = from.Before
 	}
 	g, err := s.decide(ctx, c, &ev, authz.Read, resourceType)
 	if err != nil {
@@ -84,7 +91,7 @@ func (s *Service) versions(ctx context.Context, c Call, g authz.Grant, current *
 		switch {
 		case mask == 0 || redact.Withheld(st.Head, mask):
 		case c.room.take(len(st.Record.Body)):
-			hits = append(hits, hit{st, mask})
+			hits = append(hits, hit{stored: st, mask: mask})
 		case len(hits) == 0:
 			return nil, 0, answerTooLarge()
 		default:
@@ -98,7 +105,11 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 	base := s.Base + "/" + resourceType + "/" + id
 	links := []model.Link{{Relation: "self", URL: base + "/_history" + query(rawQuery)}}
 	if next != 0 {
-		links = append(links, model.Link{Relation: "next", URL: fmt.Sprintf("%s/_history?_count=%d&_before=%d", base, len(hits), next)})
+		link, err := s.nextLink(c, historyPath(resourceType, id), rawQuery, position{Before: next})
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, model.Link{Relation: "next", URL: link})
 	}
 	w := model.NewBundle(nil, model.Envelope{Type: model.History, Links: links})
 	ev.Entities = ev.Entities[:0]
@@ -135,32 +146,30 @@ func (s *Service) historyEntry(h hit, base string) (model.Entry, error) {
 	return e, err
 }
 
-func historyQuery(rawQuery string) (count int, before uint64, err error) {
-	count, before = defaultHistory, 1<<62
+func historyPath(resourceType, id string) string { return resourceType + "/" + id + "/_history" }
+
+func historyQuery(rawQuery string) (count int, err error) {
+	count = defaultHistory
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return 0, 0, fail(Malformed, err, "the query string is malformed")
+		return 0, fail(Malformed, err, "the query string is malformed")
 	}
 	for name := range values {
 		switch name {
 		case "_count":
 			n, err := strconv.Atoi(values.Get(name))
 			if err != nil || n < 1 {
-				return 0, 0, fail(Malformed, err, "_count must be a positive number")
+				return 0, fail(Malformed, err, "_count must be a positive number")
 			}
 			count = min(n, maxHistory)
-		case "_before":
-			if before, err = strconv.ParseUint(values.Get(name), 10, 62); err != nil || before == 0 {
-				return 0, 0, fail(Malformed, err, "_before must be a version number")
-			}
 		case "_format", "_pretty":
 		default:
 			f := fail(Malformed, nil, "a history takes _count; another parameter was given")
 			f.Issues[0].Code = "not-supported"
-			return 0, 0, f
+			return 0, f
 		}
 	}
-	return count, before, nil
+	return count, nil
 }
 
 func query(raw string) string {

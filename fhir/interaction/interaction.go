@@ -27,6 +27,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/bundle"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/fhir/summary"
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
@@ -48,7 +49,8 @@ type Options struct {
 	Validator   Validator
 	Redactor    *redact.Redactor
 	Classes     *field.Table
-	Parameters  *search.Parameters
+	Catalog     *search.Catalog
+	Terminology search.Terminology
 	Limits      fhir.Limits
 	Base        string // FHIR base URL without a slash at the end
 	MaxEntries  int    // of a Bundle
@@ -58,16 +60,18 @@ type Options struct {
 // Service serves interactions.
 type Service struct {
 	Options
-	types bundle.Types
+	types  bundle.Types
+	shaper *summary.Shaper
+	meter  *searchMeter
 }
 
 // New returns a service; it panics on a missing part, which is a wiring error.
 func New(o Options) *Service {
 	if o.Definitions == nil || o.Vault == nil || o.Store == nil || o.Decider == nil || o.Recorder == nil ||
-		o.Trail == nil || o.Tracer == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Parameters == nil {
+		o.Trail == nil || o.Tracer == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Catalog == nil || o.Terminology == nil {
 		panic("interaction: a required part is missing")
 	}
-	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions)}
+	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
 }
 
 // Return is what a write answers with (R4 http.html#ops).
@@ -87,6 +91,9 @@ type Call struct {
 	RequestID string
 	TraceID   string
 	Return    Return
+	// Lenient: unknown search parameters are ignored with a warning (Prefer:
+	// handling=lenient, R4 search.html#errors).
+	Lenient bool
 
 	IfMatch         string
 	IfNoneMatch     string

@@ -3,20 +3,34 @@ package interaction
 import (
 	"context"
 	"net/http"
-	"net/url"
+	"slices"
+	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir/model"
+	"github.com/fieldseal/fieldseal/fhir/search"
 )
 
-// maxMatches bounds a search result, which is one page: identifiers match few
-// resources, and what matches more is asked to narrow.
-const maxMatches = 1000
+// Page sizes of a search.
+const (
+	defaultPage = 20
+	maxPage     = 1000
+)
 
-// Search answers the resources of a type that match by identifier or logical
-// id (R4 http.html#search).
+// within is where a search looks: the types (none means every type that the
+// query names with _type), below a compartment or not.
+type within struct {
+	path        string // below the base
+	types       []string
+	compartment *membership // nil outside of a compartment
+	every       bool        // the types are all that may be looked at, not a demand
+	members     map[*search.Expression]member
+}
+
+// Search answers the resources of one type (R4 http.html#search). The query is
+// what a URL or a form holds.
 func (s *Service) Search(ctx context.Context, c Call, resourceType, rawQuery string) (a *Answer, err error) {
 	ctx, end := s.start(ctx, &c, trace.Search)
 	defer func() { end(err) }()
@@ -28,64 +42,237 @@ func (s *Service) Search(ctx context.Context, c Call, resourceType, rawQuery str
 	if resourceType == auditEvent {
 		return s.searchAuditEvents(ctx, c, ev, rawQuery)
 	}
-	a, err = s.search(ctx, c, ev, resourceType, rawQuery)
+	return s.searched(ctx, c, ev, within{path: resourceType, types: []string{resourceType}}, rawQuery)
+}
+
+// SearchSystem answers resources of the types that _type names (R4
+// search.html#all).
+func (s *Service) SearchSystem(ctx context.Context, c Call, rawQuery string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Search)
+	defer func() { end(err) }()
+	ev := begin(c, audit.Execute, "search-system")
+	ev.Query = rawQuery
+	return s.searched(ctx, c, ev, within{}, rawQuery)
+}
+
+// SearchCompartment answers resources of one type, or of every type for "*",
+// in a compartment (R4 http.html#vsearch).
+func (s *Service) SearchCompartment(ctx context.Context, c Call, code, id, resourceType, rawQuery string) (a *Answer, err error) {
+	ctx, end := s.start(ctx, &c, trace.Search)
+	defer func() { end(err) }()
+	ev := begin(c, audit.Execute, "search-type")
+	ev.Query = rawQuery
+	w, f := s.compartment(code, id, resourceType)
+	if f != nil {
+		return nil, s.refuse(ctx, ev, f)
+	}
+	return s.searched(ctx, c, ev, w, rawQuery)
+}
+
+func (s *Service) searched(ctx context.Context, c Call, ev audit.Event, w within, rawQuery string) (*Answer, error) {
+	a, err := s.search(ctx, c, ev, w, rawQuery)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
 	return a, nil
 }
 
-func (s *Service) search(ctx context.Context, c Call, ev audit.Event, resourceType, rawQuery string) (*Answer, error) {
-	q, err := s.Parameters.ParseCriteria(resourceType, withoutCount(rawQuery))
+func (s *Service) search(ctx context.Context, c Call, ev audit.Event, w within, rawQuery string) (*Answer, error) {
+	rawQuery, from, err := s.resume(c, w.path, rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	ev.Query = rawQuery
+	q, err := s.Catalog.ParseSearch(w.types, rawQuery, search.ParseOptions{Lenient: c.Lenient, Bases: []string{s.Base}})
 	if err != nil {
 		return nil, searchFailure(err)
 	}
-	g, err := s.decide(ctx, c, &ev, authz.Search, resourceType)
+	x := s.newFinder(c, w)
+	if from.Asked != 0 { // every page of a search is of one moment
+		x.matcher.Now = time.UnixMicro(from.Asked)
+	}
+	if err := x.permitSearch(ctx, &ev, q); err != nil {
+		return nil, err
+	}
+	if err := x.resolve(ctx, q.Expressions); err != nil {
+		return nil, err
+	}
+	p, err := x.page(ctx, q, from)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.permits(g, q); err != nil {
+	if p.next != nil {
+		p.next.Asked = x.matcher.Now.UnixMicro()
+	}
+	if p.included, err = x.include(ctx, &ev, q, p.hits); err != nil {
 		return nil, err
 	}
-	var hits []hit
+	return s.searchset(ctx, c, x, ev, q, p, rawQuery)
+}
+
+// page is one page of matches.
+type page struct {
+	hits     []hit
+	included []hit
+	next     *position // nil on the last page
+	total    *int
+}
+
+// page finds what the search asks for: matches in the order wanted, or their
+// number alone.
+func (x *finder) page(ctx context.Context, q *search.Search, from position) (p page, err error) {
+	count := defaultPage
+	if q.Count >= 0 {
+		count = min(q.Count, maxPage)
+	}
+	if q.Summary == search.SummaryCount || count == 0 {
+		p.total, err = x.total(ctx, q)
+		return p, err
+	}
+	if len(q.Sort) > 0 {
+		p, err = x.sorted(ctx, q, from, count)
+	} else {
+		p, err = x.inOrder(ctx, q, from, count)
+	}
+	if err == nil && p.total == nil && q.Total != search.TotalNone {
+		p.total, err = x.total(ctx, q)
+	}
+	return p, err
+}
+
+// inOrder finds matches type by type in the engine's order. The match beyond
+// the page only shows that there is a next page.
+func (x *finder) inOrder(ctx context.Context, q *search.Search, from position, count int) (p page, err error) {
 	fits := true
-	if _, err := s.find(ctx, g, q, s.Vault.Plan(q), func(h hit) bool {
-		hits, fits = append(hits, h), c.room.take(len(h.stored.Record.Body))
-		return fits && len(hits) <= maxMatches
-	}); err != nil {
-		return nil, err
+	for i := from.Type; i < len(q.Expressions) && p.next == nil; i++ {
+		at := position{Type: i}
+		if i == from.Type {
+			at = from
+		}
+		err := x.find(ctx, q.Expressions[i], whole, at.After, func() int { return count - len(p.hits) + 1 }, func(h hit, after string) bool {
+			if len(p.hits) == count || !x.call.room.take(len(h.stored.Record.Body)) {
+				fits, p.next = len(p.hits) > 0, &at
+				return false
+			}
+			p.hits, at = append(p.hits, h), position{Type: i, After: after}
+			return true
+		})
+		if err != nil {
+			return page{}, err
+		}
 	}
 	if !fits {
-		return nil, answerTooLarge()
+		return page{}, answerTooLarge()
 	}
-	if len(hits) > maxMatches {
-		return nil, tooCostly()
+	if p.next == nil && from.Asked == 0 {
+		n := len(p.hits)
+		p.total = &n
 	}
-	total := len(hits)
-	w := model.NewBundle(nil, model.Envelope{Type: model.Searchset, Total: &total,
-		Links: []model.Link{{Relation: "self", URL: s.Base + "/" + resourceType + "?" + rawQuery}}})
-	for _, h := range hits {
-		body, _, err := s.view(h.stored, h.mask)
+	return p, nil
+}
+
+// searchset renders a page and records what it discloses.
+func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Event, q *search.Search, p page, rawQuery string) (*Answer, error) {
+	w, err := s.searchBundle(c, x, q, p, rawQuery)
+	if err != nil {
+		return nil, err
+	}
+	for i, h := range slices.Concat(p.hits, p.included) {
+		mode := "match"
+		if i >= len(p.hits) {
+			mode = "include"
+		}
+		body, err := s.shaped(q, h, mode)
 		if err != nil {
 			return nil, err
 		}
-		w.Add(model.Entry{FullURL: s.Base + "/" + resourceType + "/" + h.stored.Head.ID, Resource: body, Search: "match"})
-		ev.Entities = append(ev.Entities, entity(h.stored.Head, resourceType, uint64(h.stored.Record.Version), h.mask))
+		typ := h.stored.Record.Key.Type
+		w.Add(model.Entry{FullURL: s.Base + "/" + typ + "/" + h.stored.Head.ID, Resource: body, Search: mode})
+		ev.Entities = append(ev.Entities, entity(h.stored.Head, typ, uint64(h.stored.Record.Version), h.mask))
 	}
+	if len(q.Ignored) > 0 {
+		w.Add(model.Entry{Resource: model.OperationOutcome(q.Ignored), Search: "outcome"})
+	}
+	x.measure(ctx)
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: w.Finish()})
+	return release(x.first, receipt, Answer{status: http.StatusOK, body: w.Finish()})
 }
 
-// withoutCount drops _count: the result is one page whatever was asked, and
-// R4 lets a server return fewer pages than asked for.
-func withoutCount(rawQuery string) string {
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil || !values.Has("_count") {
-		return rawQuery
+// shaped is view, with what _summary and _elements leave out left out.
+func (s *Service) shaped(q *search.Search, h hit, mode string) ([]byte, error) {
+	elements := len(q.Elements) > 0 && mode == "match"
+	if !h.whole && q.Summary == search.SummaryFalse && !elements {
+		body, _, err := s.view(h.stored, h.mask)
+		return body, err
 	}
-	values.Del("_count")
-	return values.Encode()
+	tree := h.tree
+	if !h.whole {
+		var err error
+		if tree, err = s.Vault.Open(h.stored, h.mask); err != nil {
+			return nil, err
+		}
+	}
+	if s.hides(h.stored.Record.Key.Type, h.mask) {
+		s.Redactor.Apply(tree, h.mask)
+	}
+	switch {
+	case q.Summary == search.SummaryTrue:
+		s.shaper.Summary(tree)
+	case q.Summary == search.SummaryText:
+		s.shaper.Text(tree)
+	case q.Summary == search.SummaryData:
+		s.shaper.Data(tree)
+	case elements:
+		s.shaper.Elements(tree, q.Elements)
+	}
+	return tree.AppendJSON(make([]byte, 0, len(h.stored.Record.Body))), nil
+}
+
+// permitSearch refuses a search that reads what role and scope hide, before
+// anything is looked at (decision 16).
+func (x *finder) permitSearch(ctx context.Context, ev *audit.Event, q *search.Search) error {
+	kept := q.Expressions[:0]
+	for _, e := range q.Expressions {
+		g, err := x.grant(ctx, authz.Search, e.Type)
+		if x.where.every && isDenied(err) {
+			continue
+		}
+		if err == nil {
+			err = x.permit(ctx, e)
+		}
+		if err != nil {
+			return err
+		}
+		if !x.first.Allowed() {
+			x.first, ev.PolicyRevision = g, g.Revision()
+		}
+		kept = append(kept, e)
+	}
+	if q.Expressions = kept; len(kept) == 0 {
+		return authz.ErrDenied
+	}
+	if err := x.permitShape(ctx, q); err != nil {
+		return err
+	}
+	return x.enter(ctx, q)
+}
+
+// permitShape is permit for what orders and follows.
+func (x *finder) permitShape(ctx context.Context, q *search.Search) error {
+	for _, key := range q.Sort {
+		for _, p := range key.Parameters {
+			if err := x.permitParameter(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	for _, in := range q.Includes {
+		if err := x.permitInclude(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -18,10 +18,10 @@ import (
 // resolver answers a plan's questions with the caller's own eyes, and keeps the
 // guards under which "no match" stays true until the commit.
 type resolver struct {
-	ctx    context.Context
-	s      *Service
-	c      Call
-	guards []repository.Guard
+	ctx  context.Context
+	s    *Service
+	c    Call
+	cond condition
 }
 
 // AssignID implements bundle.Resolver.
@@ -29,15 +29,15 @@ func (r *resolver) AssignID(*bundle.Entry) (string, error) { return newID(), nil
 
 // Match implements bundle.Resolver.
 func (r *resolver) Match(resourceType, query string) ([]string, error) {
-	found, guards, err := r.s.matches(r.ctx, r.c, resourceType, query)
+	m, err := r.s.matches(r.ctx, r.c, resourceType, query)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(found))
-	for i, st := range found {
+	ids := make([]string, len(m.found))
+	for i, st := range m.found {
 		ids[i] = st.Head.ID
 	}
-	r.guards = append(r.guards, guards...)
+	r.cond.expect, r.cond.bump = append(r.cond.expect, m.expect...), append(r.cond.bump, m.bump...)
 	return ids, nil
 }
 
@@ -74,7 +74,7 @@ func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan 
 		changes, changed = append(changes, *ch), append(changed, e)
 	}
 	if len(changes) > 0 {
-		receipt, err := s.commit(ctx, ev, changes, res.guards)
+		receipt, err := s.commit(ctx, ev, changes, res.cond)
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func (s *Service) update(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := s.commit(ctx, ev, []change{ch}, nil)
+	receipt, err := s.commit(ctx, ev, []change{ch}, condition{})
 	if err != nil {
 		return nil, err
 	}

@@ -121,11 +121,18 @@ func (h *Handler) deadline(c *gin.Context, r route) context.CancelFunc {
 
 // body reads the request's resource, or answers 415, 413 or 400.
 func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok bool) {
-	if len(c.Request.Header.Values("Content-Type")) > 1 || !fhirMedia(c.GetHeader("Content-Type")) {
-		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Type must be application/fhir+json")
+	accepts, media := fhirMedia, "application/fhir+json"
+	if r.form {
+		accepts, media = formMedia, "application/x-www-form-urlencoded"
+	}
+	if len(c.Request.Header.Values("Content-Type")) > 1 || !accepts(c.GetHeader("Content-Type")) {
+		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Type must be "+media)
 		return nil, nil, false
 	}
 	limit, release := h.BodyBytes, func() {}
+	if r.form {
+		limit = maxForm
+	}
 	if r.bundle {
 		limit = h.BundleBytes
 		select {
@@ -217,4 +224,23 @@ func fhirMedia(header string) bool {
 	}
 	charset, has := params["charset"]
 	return !has || strings.EqualFold(charset, "utf-8")
+}
+
+// maxForm bounds the body of a search by POST; what a query may hold is less.
+const maxForm = 64 << 10
+
+// formMedia accepts a form, and no body at all: its parameters may stand in the
+// URL (R4 http.html#search).
+func formMedia(header string) bool {
+	media, _, err := mime.ParseMediaType(header)
+	return header == "" || err == nil && media == "application/x-www-form-urlencoded"
+}
+
+// formQuery joins the parameters of the URL and of the form.
+func formQuery(c *gin.Context, body []byte) string {
+	query := c.Request.URL.RawQuery
+	if query != "" && len(body) > 0 {
+		query += "&"
+	}
+	return query + string(body)
 }

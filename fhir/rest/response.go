@@ -71,9 +71,10 @@ func acceptsGzip(header string) bool {
 	return false
 }
 
-var errPrefer = errors.New("unknown return preference")
+var errPrefer = errors.New("unknown preference")
 
-// prefer reads Prefer: return (R4 http.html#ops). A Bundle's entries echo their
+// prefer reads Prefer: return (R4 http.html#ops) and handling (R4
+// search.html#errors). A Bundle's entries echo their
 // resources only when asked to.
 func prefer(header string, call *interaction.Call, bundle bool) error {
 	if bundle {
@@ -81,6 +82,13 @@ func prefer(header string, call *interaction.Call, bundle bool) error {
 	}
 	for _, p := range strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if strings.EqualFold(name, "handling") {
+			call.Lenient = strings.EqualFold(strings.Trim(value, `"`), "lenient")
+			if !call.Lenient && !strings.EqualFold(strings.Trim(value, `"`), "strict") {
+				return errPrefer
+			}
+			continue
+		}
 		if !strings.EqualFold(name, "return") {
 			continue
 		}

@@ -32,23 +32,47 @@ type route struct {
 	path    string
 	serves  []Interaction
 	bundle  bool // the body may be as large as a Bundle
+	form    bool // the body is a form of search parameters, not a resource
 	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
 
-var get = []string{http.MethodGet, http.MethodHead}
+var (
+	get  = []string{http.MethodGet, http.MethodHead}
+	post = []string{http.MethodPost}
+)
 
 // routes is everything that is served below the base.
 var routes = []route{
 	{methods: get, path: "/metadata"},
-	{methods: []string{http.MethodPost}, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
+	{methods: post, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Bundle(c.Request.Context(), call, body)
+		}},
+	{methods: get, path: "", serves: []Interaction{{System, "search-system"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.SearchSystem(c.Request.Context(), call, c.Request.URL.RawQuery)
+		}},
+	{methods: post, path: "/_search", form: true,
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.SearchSystem(c.Request.Context(), call, formQuery(c, body))
+		}},
+	{methods: post, path: "/:type/_search", form: true,
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.Search(c.Request.Context(), call, c.Param("type"), formQuery(c, body))
+		}},
+	{methods: get, path: "/:type/:id/:member",
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.SearchCompartment(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Param("member"), c.Request.URL.RawQuery)
+		}},
+	{methods: post, path: "/:type/:id/:member/_search", form: true,
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.SearchCompartment(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Param("member"), formQuery(c, body))
 		}},
 	{methods: get, path: "/:type", serves: []Interaction{{ReadOnly, "search-type"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Search(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
 		}},
-	{methods: []string{http.MethodPost}, path: "/:type", serves: []Interaction{{Type, "create"}},
+	{methods: post, path: "/:type", serves: []Interaction{{Type, "create"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Create(c.Request.Context(), call, c.Param("type"), body)
 		}},
@@ -99,7 +123,7 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 			return
 		}
 		if prefer(c.GetHeader("Prefer"), &call, r.bundle) != nil {
-			h.outcome(c, http.StatusBadRequest, "invalid", "Prefer: return must be minimal, representation or OperationOutcome")
+			h.outcome(c, http.StatusBadRequest, "invalid", "Prefer: return must be minimal, representation or OperationOutcome; handling strict or lenient")
 			return
 		}
 		h.traced(c)

@@ -57,7 +57,7 @@ func short(v *search.Value) string {
 
 func found(t *testing.T, c *search.Catalog, code, json string) []string {
 	t.Helper()
-	r := resource(t, json)
+	r := parsed(t, json)
 	p := c.Parameter(r.Type(), code)
 	if p == nil {
 		t.Fatalf("no parameter %s", code)
@@ -181,7 +181,7 @@ func TestExtractValues(t *testing.T) {
 func TestExtractStops(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	r := resource(t, `{"resourceType":"Patient","name":[{"family":"a","given":["b","c"]},{"family":"d"}]}`)
+	r := parsed(t, `{"resourceType":"Patient","name":[{"family":"a","given":["b","c"]},{"family":"d"}]}`)
 	n := 0
 	c.Extract(c.Parameter("Patient", "name"), r, func(*search.Value) bool { n++; return n < 2 })
 	if n != 2 {
@@ -211,7 +211,7 @@ func TestValuesDoNotPrint(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
 	const secret = "Leibowitz"
-	r := resource(t, `{"resourceType":"Patient","name":[{"family":"`+secret+`"}],"identifier":[{"value":"`+secret+`"}]}`)
+	r := parsed(t, `{"resourceType":"Patient","name":[{"family":"`+secret+`"}],"identifier":[{"value":"`+secret+`"}]}`)
 	c.ExtractAll(r, func(_ *search.Parameter, v *search.Value) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 			if strings.Contains(fmt.Sprintf(verb, *v), secret) || strings.Contains(fmt.Sprintf(verb, v), secret) {

@@ -19,7 +19,7 @@ func acceptsQuantity(o *Operand, v *Value) bool {
 	if base == nil {
 		base = o.canonical()
 	}
-	low, high, unit, ok := canonicalEnds(v)
+	low, high, unit, ok := CanonicalEnds(v)
 	return ok && base.unit != "" && unit == base.unit && base.accept(o.Prefix, low, high)
 }
 
@@ -42,10 +42,10 @@ func (o *Operand) canonical() *baseNumbers {
 	return &baseNumbers{numbers{value, low, high}, unit}
 }
 
-// canonicalEnds converts the interval of a quantity in UCUM units; an open end
+// CanonicalEnds converts the interval of a quantity in UCUM units; an open end
 // stays open. A conversion never turns an interval around: UCUM's factors are
 // positive, and logarithmic units stay as they are.
-func canonicalEnds(v *Value) (low, high *apd.Decimal, unit string, ok bool) {
+func CanonicalEnds(v *Value) (low, high *apd.Decimal, unit string, ok bool) {
 	ok = v.Low != nil || v.High != nil
 	if v.Low != nil {
 		unit, low, ok = Canonical(v.System, v.Code, v.Low)

@@ -65,7 +65,7 @@ func acceptsReference(p *Parameter, o *Operand, v *Value) bool {
 	if o.URL != "" {
 		return v.URL != "" && sameCanonical(o.URL, v.URL)
 	}
-	return v.ID == o.ID && (v.Type == o.Type || o.Type == "" && p.leadsTo(v.Type))
+	return v.ID == o.ID && (v.Type == o.Type || o.Type == "" && p.LeadsTo(v.Type))
 }
 
 // acceptsIdentifier compares the identifier of a reference, always case

@@ -65,7 +65,7 @@ func (p *conditionParser) chain(typ, head, rest string, hops int) (*Condition, e
 		targets = p.catalog.resourceTypes()
 	}
 	if typed {
-		if !p.catalog.isResource(target) || !ref.leadsTo(target) {
+		if !p.catalog.isResource(target) || !ref.LeadsTo(target) {
 			return nil, p.bad(code + " does not lead to such a type")
 		}
 		targets = []string{target}
@@ -103,7 +103,7 @@ func (p *conditionParser) has(typ, path string, hops int) (*Condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ref.Kind != ReferenceKind || !ref.leadsTo(typ) {
+	if ref.Kind != ReferenceKind || !ref.LeadsTo(typ) {
 		return nil, p.bad(parts[1] + " is no reference that leads to " + typ)
 	}
 	e, err := p.end(other, parts[2], hops+1)
@@ -158,7 +158,7 @@ func (p *conditionParser) comparison(typ, head string) (*Condition, error) {
 // modify applies a modifier, which may be the type of a reference.
 func (p *conditionParser) modify(o *operandParser, suffix string) error {
 	if o.parameter.Kind == ReferenceKind && p.catalog.isResource(suffix) {
-		if !o.parameter.leadsTo(suffix) {
+		if !o.parameter.LeadsTo(suffix) {
 			return p.bad(o.parameter.Code + " does not lead to " + suffix)
 		}
 		o.narrow = suffix

@@ -68,7 +68,7 @@ func (p *searchParser) includePath(code, value string, in *Include) error {
 		return &ParameterError{Parameter: code, Reason: "of " + in.Source, Err: ErrUnknownParameter}
 	case in.Parameter.Kind != ReferenceKind:
 		return malformed(code, in.Parameter.Code+" is no reference parameter")
-	case in.Target != "" && !in.Parameter.leadsTo(in.Target):
+	case in.Target != "" && !in.Parameter.LeadsTo(in.Target):
 		return malformed(code, in.Parameter.Code+" does not lead to "+in.Target)
 	}
 	return nil
@@ -84,14 +84,14 @@ func (p *searchParser) applies(in Include) bool {
 		switch {
 		case !in.Reverse && in.Source == e.Type,
 			in.Reverse && in.Parameter == nil && (in.Target == "" || in.Target == e.Type),
-			in.Reverse && in.Parameter != nil && in.Parameter.leadsTo(e.Type) && (in.Target == "" || in.Target == e.Type):
+			in.Reverse && in.Parameter != nil && in.Parameter.LeadsTo(e.Type) && (in.Target == "" || in.Target == e.Type):
 			return true
 		}
 	}
 	return false
 }
 
-// leadsTo reports whether a reference parameter may lead to the type.
-func (p *Parameter) leadsTo(resourceType string) bool {
+// LeadsTo reports whether a reference parameter may lead to the type.
+func (p *Parameter) LeadsTo(resourceType string) bool {
 	return len(p.Targets) == 0 || slices.Contains(p.Targets, resourceType)
 }

@@ -127,7 +127,7 @@ func appendQuantity(dst []byte, v *Value) []byte {
 	}
 	low, high := v.Low, v.High
 	if v.Code != "" {
-		if l, h, base, ok := canonicalEnds(v); ok {
+		if l, h, base, ok := CanonicalEnds(v); ok {
 			low, high, unit = l, h, base
 		}
 	}

@@ -48,6 +48,12 @@ type HoldRequest struct {
 	Release bool   `json:"release,omitempty"`
 }
 
+// ExplainRequest asks how a search is answered, as the holder of a token.
+type ExplainRequest struct {
+	Token string `json:"token"`
+	Query string `json:"query"` // Observation?code=…
+}
+
 // Stats are the sizes of everything that is stored, in bytes and counts.
 type Stats struct {
 	Store    any `json:"store"`
@@ -74,4 +80,6 @@ type Backend interface {
 	// Readmit lets an erased patient's id be used again, with new keys.
 	Readmit(ctx context.Context, r EraseRequest) error
 	Stats(ctx context.Context) (Stats, error)
+	// Explain says how a search is answered, without any value.
+	Explain(ctx context.Context, r ExplainRequest) (interaction.Explanation, error)
 }

@@ -78,6 +78,11 @@ func (c *Client) Readmit(ctx context.Context, r EraseRequest) error {
 	return c.call(ctx, "/erase/readmit", r, &struct{}{}, nil)
 }
 
+// Explain implements Backend.
+func (c *Client) Explain(ctx context.Context, r ExplainRequest) (out interaction.Explanation, err error) {
+	return out, c.call(ctx, "/search/explain", r, &out, nil)
+}
+
 // Stats implements Backend.
 func (c *Client) Stats(ctx context.Context) (out Stats, err error) {
 	return out, c.call(ctx, "/stats", struct{}{}, &out, nil)

@@ -42,6 +42,9 @@ func NewHandler(b Backend) http.Handler {
 			return struct{}{}, b.Readmit(r.Context(), in)
 		})
 	})
+	mux.HandleFunc("POST /search/explain", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(in ExplainRequest, _ func(Progress)) (any, error) { return b.Explain(r.Context(), in) })
+	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
 	})

@@ -114,6 +114,16 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 	return rep, a.keystore.Scrub(ctx)
 }
 
+// Explain implements adminapi.Backend. The search runs as the token's holder,
+// so that an operator learns no more than a caller could count.
+func (a *App) Explain(ctx context.Context, r adminapi.ExplainRequest) (interaction.Explanation, error) {
+	subject, err := a.tokens.Verify(ctx, r.Token, "local")
+	if err != nil {
+		return interaction.Explanation{}, errors.New("the token is unknown, expired or revoked")
+	}
+	return a.service.Explain(ctx, interaction.Call{Subject: subject, RequestID: "explain"}, r.Query)
+}
+
 // Stats implements adminapi.Backend.
 func (a *App) Stats(ctx context.Context) (out adminapi.Stats, err error) {
 	if err := a.store.Compact(ctx); err != nil {

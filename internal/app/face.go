@@ -15,8 +15,8 @@ import (
 // Version is the release, set by the linker for releases.
 var Version = "0.1.0-dev"
 
-func (a *App) openFace(params *search.Parameters) error {
-	statement, err := conformance.Statement(a.served(params))
+func (a *App) openFace(catalog *search.Catalog) error {
+	statement, err := conformance.Statement(a.served(catalog))
 	if err != nil {
 		return err
 	}

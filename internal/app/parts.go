@@ -14,6 +14,7 @@ import (
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
@@ -187,18 +188,27 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 	if err != nil {
 		return err
 	}
-	params, err := search.New(a.definitions)
+	catalog, err := search.NewCatalog(a.definitions, classes)
+	if err != nil {
+		return err
+	}
+	catalog = catalog.WithBases(a.base)
+	indexPolicy, err := sealed.NewIndexPolicy(sealed.ProfileStandard, catalog)
 	if err != nil {
 		return err
 	}
 	a.vault, err = sealed.New(ctx, sealed.Options{Ring: a.ring, Cipher: cipher, Store: a.store,
-		Compartments: compartments, Parameters: params})
+		Compartments: compartments, Catalog: catalog, Policy: indexPolicy})
+	if err != nil {
+		return err
+	}
+	terms, err := terminology.New(terminology.Options{Source: &interaction.Definitions{Catalog: catalog, Vault: a.vault, Store: a.store}})
 	if err != nil {
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
-		Redactor: redact.New(a.definitions, classes), Classes: classes, Parameters: params,
+		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody)})
 	resolved, err := a.service.Recover(ctx)
@@ -208,7 +218,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 	if resolved > 0 {
 		a.log.Info("resolved writes that a crash interrupted", "count", resolved)
 	}
-	return a.openFace(params)
+	return a.openFace(catalog)
 }
 
 // namedTrail adds the name of the chain to what interactions read.

@@ -14,11 +14,17 @@ var auditParameters = []string{"agent", "date", "patient", "type"}
 
 // served describes the routing table and the offered parameters for the
 // CapabilityStatement.
-func (a *App) served(params *search.Parameters) conformance.Served {
+func (a *App) served(catalog *search.Catalog) conformance.Served {
 	out := conformance.Served{Definitions: a.definitions, Software: "Fieldseal", Version: Version,
 		Description: "FHIR R4 data service that seals every sensitive element", Base: a.base, Published: time.Now(),
 		Formats:  []string{"application/fhir+json", "json"},
 		Security: conformance.Security{Description: "Every request but this one needs an opaque bearer token."}}
+	for _, c := range a.definitions.ResourceTypes() {
+		if a.definitions.Compartment(c) != nil {
+			out.Compartments = append(out.Compartments, c)
+		}
+	}
+	reverse := revIncludes(catalog)
 	var all, readOnly []string
 	for _, i := range rest.Served() {
 		switch i.Level {
@@ -37,9 +43,46 @@ func (a *App) served(params *search.Parameters) conformance.Served {
 			continue
 		}
 		out.Resources = append(out.Resources, conformance.Resource{Type: typ, Interactions: all,
-			SearchParameters: params.Offered(typ), Versioning: "versioned-update", ReadHistory: true, UpdateCreate: true,
+			SearchParameters: offered(catalog, typ), Includes: includes(catalog, typ), RevIncludes: reverse[typ], Versioning: "versioned-update", ReadHistory: true, UpdateCreate: true,
 			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalDelete: "not-supported",
 			ReferencePolicy: []string{"literal", "local"}})
+	}
+	return out
+}
+
+func offered(catalog *search.Catalog, typ string) (codes []string) {
+	for _, p := range catalog.Parameters(typ) {
+		codes = append(codes, p.Code)
+	}
+	return codes
+}
+
+// includes are the values of _include that resources of the type answer.
+func includes(catalog *search.Catalog, typ string) (values []string) {
+	for _, p := range catalog.Parameters(typ) {
+		if p.Kind == search.ReferenceKind {
+			values = append(values, typ+":"+p.Code)
+		}
+	}
+	if len(values) > 0 {
+		values = append(values, typ+":*", "*")
+	}
+	return values
+}
+
+// revIncludes are, by type, the values of _revinclude that lead to it.
+// Parameters that may refer to any type are answered and not listed.
+func revIncludes(catalog *search.Catalog) map[string][]string {
+	out := map[string][]string{}
+	for _, source := range catalog.Registry().ResourceTypes() {
+		for _, p := range catalog.Parameters(source) {
+			if p.Kind != search.ReferenceKind || source == "AuditEvent" {
+				continue
+			}
+			for _, target := range p.Targets {
+				out[target] = append(out[target], source+":"+p.Code)
+			}
+		}
 	}
 	return out
 }

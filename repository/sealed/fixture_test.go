@@ -76,12 +76,16 @@ func (r *room) open(ring *keyring.Ring) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	params, err := search.New(reg)
+	catalog, err := search.NewCatalog(reg, classes)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	policy, err := NewIndexPolicy(ProfileStandard, catalog)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.cipher = &counting{Cipher: cipher}
-	r.Vault, err = New(r.t.Context(), Options{Ring: ring, Cipher: r.cipher, Store: r.engine, Compartments: comp, Parameters: params})
+	r.Vault, err = New(r.t.Context(), Options{Ring: ring, Cipher: r.cipher, Store: r.engine, Compartments: comp, Catalog: catalog, Policy: policy})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -10,11 +10,14 @@ import (
 // find runs a query as interactions do: tokens, then the exact recheck.
 func (r *room) find(rawQuery string, visible field.ClassSet) int {
 	r.t.Helper()
-	q, err := r.params.ParseCriteria("Patient", rawQuery)
+	e, err := r.catalog.ParseConditions("Patient", rawQuery)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	p := r.Plan(q)
+	p, err := r.Plan(r.t.Context(), e, Scope{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	p.Query.Limit = 10
 	page, err := r.engine.Find(r.t.Context(), p.Query)
 	if err != nil {
@@ -26,11 +29,13 @@ func (r *room) find(rawQuery string, visible field.ClassSet) int {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		ok, err := r.Matches(q, st, visible)
+		tree, err := r.Open(st, visible)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if ok {
+		if ok, err := (search.Matcher{Catalog: r.catalog}).Match(r.t.Context(), e, tree); err != nil {
+			r.t.Fatal(err)
+		} else if ok {
 			n++
 		}
 	}
@@ -76,18 +81,21 @@ func TestHiddenIdentifierMatchesNothing(t *testing.T) {
 func TestIDsOfAPlanIntersect(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
-	id := func(values ...string) search.Criterion {
-		c := search.Criterion{Parameter: search.ID}
-		for _, v := range values {
-			c.Tokens = append(c.Tokens, search.Token{Value: v})
+	plan := func(query string) Plan {
+		e, err := r.catalog.ParseConditions("Patient", query)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return c
+		p, err := r.Plan(t.Context(), e, Scope{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	}
-	p := r.Plan(search.Query{Type: "Patient", Criteria: []search.Criterion{id("a", "b", "b"), id("b", "c")}})
-	if len(p.IDs) != 1 || p.IDs[0] != "b" {
-		t.Errorf("ids %v, want b", p.IDs)
+	if p := plan("_id=a,b,b&_id=b,c"); len(p.Keys) != 1 || p.Keys[0] != r.Key("Patient", "b") {
+		t.Errorf("keys %v, want b's", p.Keys)
 	}
-	if p = r.Plan(search.Query{Type: "Patient", Criteria: []search.Criterion{id("a"), id("c")}}); p.IDs == nil || len(p.IDs) != 0 {
+	if p := plan("_id=a&_id=c"); p.Keys == nil || len(p.Keys) != 0 {
 		t.Error("contradicting ids must select nothing, not everything")
 	}
 }

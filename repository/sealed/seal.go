@@ -39,8 +39,7 @@ func (v *Vault) Seal(ctx context.Context, r *fhir.Resource, previous *Stored, st
 	for _, id := range v.comp.Orgs(r) {
 		head.Orgs = append(head.Orgs, v.ring.StorageID("Organization", id))
 	}
-	rec := repository.Record{Key: key, Updated: stamp, Owner: owner, Tokens: v.resourceTokens(r)}
-	return v.draft(ctx, rec, head, r, previous)
+	return v.draft(ctx, repository.Record{Key: key, Updated: stamp, Owner: owner}, head, r, previous)
 }
 
 // SealTombstone makes the version in which the resource is deleted. It keeps
@@ -58,10 +57,14 @@ func (v *Vault) draft(ctx context.Context, rec repository.Record, head field.Hea
 		return Draft{}, gone(err)
 	}
 	var expect repository.Version
-	guarded := slices.Clone(rec.Tokens)
+	var guarded []repository.Token
+	if r != nil {
+		rec.Tokens = v.resourceTokens(r, keys, head.Patients)
+		guarded = v.guards(r)
+	}
 	if previous != nil {
 		expect = previous.Record.Version
-		old, err := v.tokensOf(previous)
+		old, err := v.guardsOf(previous)
 		if err != nil {
 			return Draft{}, err
 		}
@@ -73,19 +76,6 @@ func (v *Vault) draft(ctx context.Context, rec repository.Record, head field.Hea
 	}
 	slices.Sort(guarded)
 	return Draft{Write: repository.Write{Record: rec, Expect: expect}, Head: head, Guarded: slices.Compact(guarded)}, nil
-}
-
-// tokensOf are the tokens of a stored version, computed from its opened
-// identifiers.
-func (v *Vault) tokensOf(s *Stored) ([]repository.Token, error) {
-	if s.Record.Deleted {
-		return nil, nil
-	}
-	r, err := v.Open(s, field.AllClasses)
-	if err != nil {
-		return nil, err
-	}
-	return v.resourceTokens(r), nil
 }
 
 // owner is whose keys seal the resource (decision 6).

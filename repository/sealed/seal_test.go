@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
-	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -78,9 +77,17 @@ func TestGuardsCoverAddedAndRemovedIdentifiers(t *testing.T) {
 	r := newRoom(t)
 	st := r.put(r.draft(`{"resourceType":"Patient","id":"p1","identifier":[{"system":"a","value":"1"}]}`, nil))
 	d := r.draft(`{"resourceType":"Patient","id":"p1","identifier":[{"system":"b","value":"2"}]}`, st)
-	for _, c := range []search.Token{{System: "a", Value: "1"}, {System: "b", Value: "2"}} {
-		if !slices.Contains(d.Guarded, r.token("Patient", "identifier", c)) {
-			t.Error("an identifier that the write adds or removes is not guarded")
+	for _, query := range []string{"identifier=a|1", "identifier=b|2", "identifier=1", "identifier=2", "identifier=a|", "identifier=b|"} {
+		e, err := r.catalog.ParseConditions("Patient", query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect, bump, err := r.PlanGuards(t.Context(), e)
+		if err != nil || len(expect) != 1 || len(bump) != 1 || expect[0].Token != bump[0] {
+			t.Fatalf("%s: guards %v, bumps %v, %v", query, expect, bump, err)
+		}
+		if !slices.Contains(d.Guarded, expect[0].Token) {
+			t.Errorf("%s: an identifier that the write adds or removes is not guarded", query)
 		}
 	}
 }

@@ -15,10 +15,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/fieldseal/fieldseal/crypto/blind"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/crypto/secret"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/compartment"
 	"github.com/fieldseal/fieldseal/fhir/search"
@@ -49,30 +51,62 @@ type Options struct {
 	Cipher       Cipher
 	Store        repository.Store
 	Compartments *compartment.Table
-	Parameters   *search.Parameters
+	Catalog      *search.Catalog
+	Policy       *IndexPolicy
+	// Tokenizer makes the tokenizer of an index key; nil means blind.New. Tests
+	// of the recheck give blind.NewInsecureTruncated.
+	Tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
 }
 
 // Vault seals and opens resources.
 type Vault struct {
-	ring   *keyring.Ring
-	cipher Cipher
-	store  repository.Store
-	comp   *compartment.Table
-	params *search.Parameters
-	tokens *blind.Tokenizer
-	decoy  *Stored
+	ring      *keyring.Ring
+	cipher    Cipher
+	store     repository.Store
+	comp      *compartment.Table
+	catalog   *search.Catalog
+	policy    *IndexPolicy
+	tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
+	index     atomic.Pointer[indexKeys]
+	decoy     *Stored
+}
+
+// indexKeys are the tokenizers of the index epochs in force.
+type indexKeys struct {
+	epochs   []*blind.Tokenizer
+	building bool
 }
 
 // New returns a vault. It makes sure of the keys of the decoy that equalises
 // the work for unknown ids, so it fails when the KMS does not answer.
 func New(ctx context.Context, o Options) (*Vault, error) {
-	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, params: o.Parameters,
-		tokens: blind.New(o.Ring.IndexEpoch().Key, o.Ring.Tenant())}
+	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer}
+	if v.tokenizer == nil {
+		v.tokenizer = blind.New
+	}
+	v.setIndex(false)
 	if err := v.makeDecoy(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the decoy record: %w", err)
 	}
 	return v, nil
 }
+
+// setIndex takes over the index epochs of the keystore.
+func (v *Vault) setIndex(building bool) {
+	k := &indexKeys{building: building}
+	for _, e := range v.ring.IndexEpochs() {
+		k.epochs = append(k.epochs, v.tokenizer(e.Key, v.ring.Tenant()))
+	}
+	v.index.Store(k)
+}
+
+// epochs are the tokenizers of the population index: two while an epoch is
+// being replaced.
+func (v *Vault) epochs() []*blind.Tokenizer { return v.index.Load().epochs }
+
+// Building reports whether records may still lack tokens, so that nothing may
+// be left out because of them.
+func (v *Vault) Building() bool { return v.index.Load().building }
 
 // Key is the storage key of a resource.
 func (v *Vault) Key(resourceType, id string) repository.Key {

@@ -1,0 +1,31 @@
+package policy
+
+import (
+	"testing"
+
+	"github.com/fieldseal/fieldseal/authz"
+)
+
+// TestOnlyOwnCompartmentRolesAreConfined: a search is narrowed to one patient
+// only where no rule could show anything else.
+func TestOnlyOwnCompartmentRolesAreConfined(t *testing.T) {
+	t.Parallel()
+	d := newDecider(t, string(Default()))
+	tests := []struct {
+		role, typ string
+		want      bool
+	}{
+		{"patient", "Observation", true}, {"patient", "Patient", true}, {"patient", "Practitioner", false},
+		{"clinician", "Observation", false}, {"researcher", "Observation", false}, {"nurse", "Patient", false},
+	}
+	for _, tt := range tests {
+		claims := user(tt.role)
+		claims.Patient, claims.PatientKey = "a", alice
+		if g := ask(t, d, claims, authz.Search, tt.typ); g.Confined() != tt.want {
+			t.Errorf("%s searching %s: confined %v, want %v", tt.role, tt.typ, g.Confined(), tt.want)
+		}
+	}
+	if (authz.Grant{}).Confined() {
+		t.Error("the zero grant claims to be confined")
+	}
+}

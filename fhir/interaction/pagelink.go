@@ -1,0 +1,97 @@
+package interaction
+
+import (
+	"encoding/json"
+	"net/url"
+	"time"
+
+	"github.com/fieldseal/fieldseal/fhir/model"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// pageLife is how long the link to a next page is good for (decision 28).
+const pageLife = 24 * time.Hour
+
+// position is where a page begins: of a search behind a record in the engine's
+// order of one expression, or behind a rank in a sorted one; of a history or of
+// the audit trail below a number.
+type position struct {
+	Type    int              `json:"t,omitempty"`
+	After   string           `json:"a,omitempty"`
+	Asked   int64            `json:"n,omitempty"` // when the first page was asked for, microseconds
+	Started repository.Stamp `json:"s,omitempty"` // of the first page, for sorted ones
+	Rank    *rank            `json:"r,omitempty"`
+	Before  uint64           `json:"b,omitempty"` // version of a history, number of an audit event
+}
+
+// continuation is what a sealed page link holds. Nothing of it can be read
+// from the link.
+type continuation struct {
+	Query    string   `json:"q"`
+	Position position `json:"p"`
+	Expires  int64    `json:"e"` // Unix seconds
+}
+
+const pageParameter = "_page"
+
+// resume returns the query and the position that a page link carries, or the
+// query as it is. A link is good for the subject and the path that it was made
+// for, and for a day: altered, foreign and old ones are refused.
+func (s *Service) resume(c Call, path, rawQuery string) (string, position, error) {
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil || !values.Has(pageParameter) {
+		return rawQuery, position{}, nil
+	}
+	plain, err := s.Vault.OpenLink(values.Get(pageParameter), linkBinding(c, path))
+	if err != nil {
+		return "", position{}, badLink()
+	}
+	var k continuation
+	if err := json.Unmarshal(plain, &k); err != nil || time.Now().Unix() > k.Expires {
+		return "", position{}, badLink()
+	}
+	return k.Query, k.Position, nil
+}
+
+// linkBinding names for whom and where a link is good.
+func linkBinding(c Call, path string) string { return c.Subject.ID() + "\x00" + path }
+
+func badLink() *Failure {
+	return fail(Malformed, nil, "the page link is not valid here: it was altered, is older than a day or was made for another caller; start the search anew")
+}
+
+// nextLink seals a position.
+func (s *Service) nextLink(c Call, path, rawQuery string, at position) (string, error) {
+	plain, err := json.Marshal(continuation{Query: rawQuery, Position: at, Expires: time.Now().Add(pageLife).Unix()})
+	if err != nil {
+		return "", err
+	}
+	link, err := s.Vault.SealLink(plain, linkBinding(c, path))
+	if err != nil {
+		return "", err
+	}
+	return s.Base + slash(path) + "?" + pageParameter + "=" + link, nil
+}
+
+func slash(path string) string {
+	if path == "" {
+		return ""
+	}
+	return "/" + path
+}
+
+// searchBundle begins the Bundle of a page. self echoes the parameters, as R4
+// demands, in the body alone.
+func (s *Service) searchBundle(c Call, x *finder, q *search.Search, p page, rawQuery string) (*model.BundleWriter, error) {
+	links := []model.Link{{Relation: "self", URL: s.Base + slash(x.where.path) + query(rawQuery)}}
+	if p.next != nil {
+		next, err := s.nextLink(c, x.where.path, rawQuery, *p.next)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, model.Link{Relation: "next", URL: next})
+	}
+	e := model.Envelope{Type: model.Searchset, Links: links, Total: p.total}
+	return model.NewBundle(nil, e), nil
+}

@@ -1,0 +1,75 @@
+package interaction
+
+import (
+	"context"
+
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir/search"
+)
+
+// permit refuses an expression that reads a class which role and scope hide for
+// the type, at every hop, also when nothing would match (decision 16). Types
+// that a chain without a type could lead to, and that the caller may not search
+// at all, are as if nothing were stored there.
+func (x *finder) permit(ctx context.Context, e *search.Expression) error {
+	g, err := x.grant(ctx, authz.Search, e.Type)
+	if err != nil {
+		return err
+	}
+	for _, c := range e.Conditions {
+		switch {
+		case c.Link != nil:
+			err = x.permitLink(ctx, g, c)
+		case !g.Ceiling().Contains(c.Parameter.Needs(c.Modifier)):
+			err = hiddenParameter(c.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *finder) permitLink(ctx context.Context, g authz.Grant, c *search.Condition) error {
+	l := c.Link
+	if !l.Reverse && !g.Ceiling().Contains(l.Reference.Needs(search.NoModifier)) {
+		return hiddenParameter(c.Name)
+	}
+	kept := l.Targets[:0]
+	for _, target := range l.Targets {
+		other, err := x.grant(ctx, authz.Search, target.Type)
+		if isDenied(err) && len(l.Targets) > 1 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if l.Reverse && !other.Ceiling().Contains(l.Reference.Needs(search.NoModifier)) {
+			return hiddenParameter(c.Name)
+		}
+		if err := x.permit(ctx, target); err != nil {
+			return err
+		}
+		kept = append(kept, target)
+	}
+	if l.Targets = kept; len(kept) == 0 {
+		return authz.ErrDenied
+	}
+	return nil
+}
+
+// permitParameter is permit for a parameter that orders or includes.
+func (x *finder) permitParameter(ctx context.Context, p *search.Parameter) error {
+	g, err := x.grant(ctx, authz.Search, p.Resource)
+	if err != nil {
+		return err
+	}
+	if !g.Ceiling().Contains(p.Needs(search.NoModifier)) {
+		return hiddenParameter(p.Code)
+	}
+	return nil
+}
+
+func hiddenParameter(name string) error {
+	return fail(Denied, nil, "the caller may not see what the search parameter %s reads", name)
+}
