@@ -66,14 +66,6 @@ func (r *Ring) openSecret(ctx context.Context, row *tenantRow, s secretRow) (sec
 	return key, nil
 }
 
-// IndexEpoch returns the newest index epoch: its key makes the tokens of the
-// population index.
-func (r *Ring) IndexEpoch() Epoch { return r.index[len(r.index)-1] }
-
-// IndexEpochs returns every index epoch whose tokens may still be stored,
-// oldest first.
-func (r *Ring) IndexEpochs() []Epoch { return append([]Epoch(nil), r.index...) }
-
 // AuditEpoch returns the key that sealed the audit events of one epoch, or
 // ErrNoKey. It needs a KEK in force, so it fails closed as owner keys do.
 func (r *Ring) AuditEpoch(ctx context.Context, id uint32) (Epoch, error) {

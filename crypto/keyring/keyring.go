@@ -150,9 +150,11 @@ type Ring struct {
 	owners *ownerCache
 
 	storage    *prfPool
-	index      []Epoch
 	auditIndex secret.Bytes
 	checkpoint ed25519.PrivateKey
+
+	indexMu sync.RWMutex
+	index   []Epoch // oldest first, never empty
 
 	auditMu sync.RWMutex
 	audit   []Epoch

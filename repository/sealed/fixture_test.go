@@ -1,6 +1,7 @@
 package sealed
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -126,3 +127,22 @@ func (r *room) put(d Draft) *Stored {
 	}
 	return st
 }
+
+// testCatalog compiles the search parameters once for all tests.
+func testCatalog(t testing.TB) *search.Catalog {
+	t.Helper()
+	c, err := sharedCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var sharedCatalog = sync.OnceValues(func() (*search.Catalog, error) {
+	reg := definition.Default()
+	classes, err := field.DefaultTable(reg)
+	if err != nil {
+		return nil, err
+	}
+	return search.NewCatalog(reg, classes)
+})

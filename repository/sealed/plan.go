@@ -61,7 +61,7 @@ type Plan struct {
 
 // Plan translates an expression, whose links must be resolved in the scope.
 func (v *Vault) Plan(ctx context.Context, e *search.Expression, s Scope) (Plan, error) {
-	b := &planner{v: v, ctx: ctx, e: e, scope: s}
+	b := &planner{v: v, ctx: ctx, e: e, scope: s, index: v.index.Load()}
 	b.Query.Type, b.Exact = e.Type, true
 	if err := b.pin(); err != nil {
 		return Plan{}, err
@@ -84,6 +84,7 @@ type planner struct {
 	ctx   context.Context
 	e     *search.Expression
 	scope Scope
+	index *indexKeys // one for the whole plan: an epoch may end meanwhile
 	// inside makes the tokens of the patient whose records alone can match;
 	// nil when no condition names one.
 	inside *blind.Tokenizer
@@ -189,12 +190,12 @@ func (q *query) add(kind blind.Kind, parts ...string) {
 func (b *planner) tokenizers(p *search.Parameter) ([]*blind.Tokenizer, string, string) {
 	reach := b.v.policy.reach[p]
 	switch {
-	case b.v.Building():
+	case b.index.lacking[b.e.Type]:
 		return nil, "", "the index is being rebuilt"
 	case reach&patient != 0 && b.inside != nil:
 		return []*blind.Tokenizer{b.inside}, "patient", ""
 	case reach&population != 0:
-		return b.v.epochs(), "population", ""
+		return b.index.ask, "population", ""
 	case reach&patient != 0:
 		return nil, "", "the index policy lets it be searched inside one patient only"
 	}
@@ -272,11 +273,11 @@ func (b *planner) link(c *search.Condition) {
 // member restricts the plan to a patient's compartment.
 func (b *planner) member(owner repository.Owner) {
 	var tokens []repository.Token
-	if b.v.Building() {
+	if b.index.lacking[b.e.Type] {
 		b.Exact = false
 		return
 	}
-	for _, t := range b.v.epochs() {
+	for _, t := range b.index.ask {
 		tokens = append(tokens, repository.Token(t.TokenBytes(b.e.Type, memberParameter, blind.Member, owner[:])))
 	}
 	b.Query.All = append(b.Query.All, tokens)

@@ -34,9 +34,8 @@ type maker struct {
 // the patients' compartments that it lies in. keys are those of its owner.
 func (v *Vault) resourceTokens(r *fhir.Resource, keys *keyring.OwnerKeys, patients []field.StorageID) []repository.Token {
 	l := &tokenList{v: v, typ: r.Type(), list: make([]repository.Token, 0, 48)}
-	for _, t := range v.epochs() {
-		l.makers = append(l.makers, maker{t, population})
-	}
+	write := v.index.Load().write
+	l.makers = append(l.makers, maker{write, population})
 	if kind, _ := v.comp.Owner(r); kind == compartment.Patient {
 		l.makers = append(l.makers, maker{v.tokenizer(keys.IndexKey(), v.ring.Tenant()), patient})
 	}
@@ -45,10 +44,8 @@ func (v *Vault) resourceTokens(r *fhir.Resource, keys *keyring.OwnerKeys, patien
 			l.value(p, value)
 		}
 	})
-	for _, t := range v.epochs() {
-		for _, id := range patients {
-			l.list = append(l.list, repository.Token(t.TokenBytes(l.typ, memberParameter, blind.Member, id[:])))
-		}
+	for _, id := range patients {
+		l.list = append(l.list, repository.Token(write.TokenBytes(l.typ, memberParameter, blind.Member, id[:])))
 	}
 	slices.Sort(l.list)
 	return slices.Compact(l.list)

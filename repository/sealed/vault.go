@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/fieldseal/fieldseal/crypto/blind"
@@ -45,7 +46,8 @@ type Cipher interface {
 	AppendOpen(dst []byte, b field.Binding, k field.Keys, body []byte) (field.Head, []byte, error)
 }
 
-// Options are the parts of a Vault; all are required.
+// Options are the parts of a Vault; all are required but those that say
+// otherwise.
 type Options struct {
 	Ring         *keyring.Ring
 	Cipher       Cipher
@@ -56,6 +58,12 @@ type Options struct {
 	// Tokenizer makes the tokenizer of an index key; nil means blind.New. Tests
 	// of the recheck give blind.NewInsecureTruncated.
 	Tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
+	// Table keeps the state of the index; it must be restored together with the
+	// store. Without one every start finds the index of existing records unknown.
+	Table repository.Table
+	// Drain returns when every request that was under way has ended. Nil means
+	// that none writes or searches while the index epoch rotates.
+	Drain func(context.Context) error
 }
 
 // Vault seals and opens resources.
@@ -69,44 +77,32 @@ type Vault struct {
 	tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
 	index     atomic.Pointer[indexKeys]
 	decoy     *Stored
-}
 
-// indexKeys are the tokenizers of the index epochs in force.
-type indexKeys struct {
-	epochs   []*blind.Tokenizer
-	building bool
+	table repository.Table
+	drain func(context.Context) error
+
+	indexing      sync.Mutex // held by who changes the state below
+	state         indexState
+	stateRevision uint64
+	savedState    []byte // as it stands in the table
 }
 
 // New returns a vault. It makes sure of the keys of the decoy that equalises
 // the work for unknown ids, so it fails when the KMS does not answer.
 func New(ctx context.Context, o Options) (*Vault, error) {
-	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer}
+	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer,
+		table: o.Table, drain: o.Drain}
 	if v.tokenizer == nil {
 		v.tokenizer = blind.New
 	}
-	v.setIndex(false)
+	if err := v.openIndex(ctx); err != nil {
+		return nil, err
+	}
 	if err := v.makeDecoy(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the decoy record: %w", err)
 	}
 	return v, nil
 }
-
-// setIndex takes over the index epochs of the keystore.
-func (v *Vault) setIndex(building bool) {
-	k := &indexKeys{building: building}
-	for _, e := range v.ring.IndexEpochs() {
-		k.epochs = append(k.epochs, v.tokenizer(e.Key, v.ring.Tenant()))
-	}
-	v.index.Store(k)
-}
-
-// epochs are the tokenizers of the population index: two while an epoch is
-// being replaced.
-func (v *Vault) epochs() []*blind.Tokenizer { return v.index.Load().epochs }
-
-// Building reports whether records may still lack tokens, so that nothing may
-// be left out because of them.
-func (v *Vault) Building() bool { return v.index.Load().building }
 
 // Key is the storage key of a resource.
 func (v *Vault) Key(resourceType, id string) repository.Key {

@@ -1,0 +1,170 @@
+package sealed
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fieldseal/fieldseal/crypto/blind"
+	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// indexFormat counts the rules of terms.go, calendar.go and bucket.go: which
+// terms a value has. A change of them raises it, and the index is rebuilt at
+// the next start.
+const indexFormat = 1
+
+// indexRow is the key of the state of the index (docs/format/index.md).
+const indexRow = "index"
+
+// indexState is what the stored tokens are, and what is left to rebuild.
+type indexState struct {
+	// Epoch is the index epoch under which every record has its tokens, but for
+	// those of the types in Todo, which may have them under Next already.
+	Epoch uint32 `json:"epoch"`
+	Next  uint32 `json:"next"`
+	// Ready has per type the digest of the rules by which its records have
+	// tokens. A type without one, or with another, cannot be asked by tokens.
+	Ready map[string]string `json:"ready"`
+	// Todo are the types whose records are to get new tokens, the first of them
+	// from Cursor on.
+	Todo   []string `json:"todo,omitempty"`
+	Cursor []byte   `json:"cursor,omitempty"`
+	Aim    string   `json:"aim,omitempty"` // digest that the cursor's pass writes
+}
+
+// indexKeys are the tokenizers in force.
+type indexKeys struct {
+	write *blind.Tokenizer   // of new tokens
+	ask   []*blind.Tokenizer // of every epoch whose tokens may be stored
+	// lacking are the types whose records may lack tokens that a plan would ask
+	// for.
+	lacking map[string]bool
+}
+
+// ruleDigest names the rules by which a type's records have tokens.
+func (v *Vault) ruleDigest(resourceType string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %v\n", indexFormat, blind.NormaliserVersion, v.policy.prefixes)
+	for _, p := range v.catalog.Parameters(resourceType) {
+		fmt.Fprintf(h, "%q %q %d %d %q %q %q\n", p.Code, p.URL, p.Kind, v.policy.reach[p], p.Covering, p.Targets, p.Paths)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// openIndex reads the state and adds what has changed since it was written:
+// rules, or the index epochs. Without a state every type that has records is
+// rebuilt. Nobody writes yet.
+func (v *Vault) openIndex(ctx context.Context) error {
+	if err := v.readState(ctx); err != nil {
+		return fmt.Errorf("reading the state of the index: %w", err)
+	}
+	st, epochs := &v.state, v.ring.IndexEpochs()
+	newest := epochs[len(epochs)-1].ID
+	if st.Epoch == 0 {
+		st.Epoch, st.Next = newest, newest
+	}
+	if st.Next != newest {
+		st.restart(newest, v.catalog.Registry().ResourceTypes())
+	}
+	lost := !slices.ContainsFunc(epochs, func(e keyring.Epoch) bool { return e.ID == st.Epoch })
+	for _, typ := range v.catalog.Registry().ResourceTypes() {
+		digest := v.ruleDigest(typ)
+		if st.Ready[typ] == digest && !(lost && slices.Contains(st.Todo, typ)) {
+			continue
+		}
+		held, err := v.holdsType(ctx, typ)
+		if err != nil {
+			return fmt.Errorf("looking for records to index: %w", err)
+		}
+		if !held {
+			st.Ready[typ] = digest
+			continue
+		}
+		delete(st.Ready, typ)
+		if !slices.Contains(st.Todo, typ) {
+			st.Todo = append(st.Todo, typ)
+		}
+	}
+	if len(st.Todo) == 0 || st.Aim != v.ruleDigest(st.Todo[0]) {
+		st.Cursor, st.Aim = nil, ""
+	}
+	v.takeEpochs(newest)
+	return v.saveState(ctx)
+}
+
+// restart makes the given types the work of a pass that writes one epoch.
+func (s *indexState) restart(epoch uint32, types []string) {
+	s.Next, s.Todo, s.Cursor, s.Aim = epoch, slices.Clone(types), nil, ""
+}
+
+func (v *Vault) holdsType(ctx context.Context, resourceType string) (bool, error) {
+	page, err := v.store.Find(ctx, repository.Query{Type: resourceType, Limit: 1})
+	return len(page.Records) > 0, err
+}
+
+// takeEpochs makes new tokens come from the given epoch, and plans ask under
+// all of them.
+func (v *Vault) takeEpochs(write uint32) {
+	k := &indexKeys{lacking: map[string]bool{}}
+	for _, e := range v.ring.IndexEpochs() {
+		t := v.tokenizer(e.Key, v.ring.Tenant())
+		if k.ask = append(k.ask, t); e.ID == write {
+			k.write = t
+		}
+	}
+	for _, typ := range v.catalog.Registry().ResourceTypes() {
+		if _, ready := v.state.Ready[typ]; !ready {
+			k.lacking[typ] = true
+		}
+	}
+	v.index.Store(k)
+}
+
+// Building reports whether records of some type may still lack tokens: plans
+// leave their conditions to the recheck.
+func (v *Vault) Building() bool { return len(v.index.Load().lacking) > 0 }
+
+func (v *Vault) readState(ctx context.Context) error {
+	v.state = indexState{Ready: map[string]string{}}
+	if v.table == nil {
+		return nil
+	}
+	row, err := v.table.Get(ctx, []byte(indexRow))
+	if errors.Is(err, repository.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.stateRevision, v.savedState = row.Revision, row.Value
+	if err := json.Unmarshal(row.Value, &v.state); err != nil {
+		return fmt.Errorf("%w: malformed row", repository.ErrCorrupt)
+	}
+	if v.state.Ready == nil {
+		v.state.Ready = map[string]string{}
+	}
+	return nil
+}
+
+func (v *Vault) saveState(ctx context.Context) error {
+	if v.table == nil {
+		return nil
+	}
+	b, err := json.Marshal(v.state)
+	if err != nil || bytes.Equal(b, v.savedState) {
+		return err
+	}
+	revision, err := v.table.PutIf(ctx, []byte(indexRow), b, v.stateRevision)
+	if err != nil {
+		return fmt.Errorf("saving the state of the index: %w", err)
+	}
+	v.stateRevision, v.savedState = revision, b
+	return nil
+}
