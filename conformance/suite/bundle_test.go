@@ -120,10 +120,10 @@ func TestTransactionWithOneForbiddenEntryWritesNothing(t *testing.T) { // abuse 
 	s.do(t, researcher, "POST", "", transaction(post(person(""), ""))).outcome(403)
 }
 
-// total is Bundle.total of a search by integration.
+// total counts the matches of a search with parameters, by integration.
 func (s *server) total(t testing.TB, path string) int {
 	t.Helper()
-	n, err := s.do(t, integration, "GET", path, nil).want(200).json()["total"].(json.Number).Int64()
+	n, err := s.do(t, integration, "GET", path+"&_summary=count", nil).want(200).json()["total"].(json.Number).Int64()
 	if err != nil {
 		t.Fatal(err)
 	}

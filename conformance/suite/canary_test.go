@@ -135,7 +135,10 @@ func (c *canary) use(t *testing.T, s *server) (id string, mustBeClean []*answer)
 	s.do(t, clinician, "PUT", path, p).want(200)
 	s.do(t, integration, "POST", "/Patient", c.patient("ignored"), "If-None-Exist", "identifier="+c.word()).want(201)
 	query := "/Patient?identifier=" + url.QueryEscape(identifierOf(p))
-	for _, get := range []string{path, path + "/_history", path + "/_history/1", query} {
+	name := url.QueryEscape(fmt.Sprint(at(p, "name", 0, "family")))
+	for _, get := range []string{path, path + "/_history", path + "/_history/1", query, "/Patient?family=" + name + "&_sort=-birthdate,family",
+		"/Patient?name:contains=" + name + "&_count=1", "/Observation?subject:Patient.family=" + name, "/Patient?family:exact=" + name + "&_revinclude=*",
+		"/Patient?family=" + name + "&_summary=count", path + "/Observation?_count=1", "/Patient?address:contains=" + name + "&_elements=name"} {
 		s.do(t, clinician, "GET", get, nil, "Accept-Encoding", "identity").want(200)
 	}
 	s.do(t, privacyOfficer, "GET", "/AuditEvent?patient="+id, nil).want(200)
@@ -176,7 +179,7 @@ func (c *canary) provoke(t *testing.T, s *server, path string) (answers []*answe
 		add(s.do(t, integration, "PUT", path, body))
 		add(s.do(t, integration, "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":`+body+`,"request":{"method":"POST","url":"Patient"}}]}`))
 	}
-	for _, get := range []string{"/Patient/" + w(), "/Patient/" + w() + "_", "/" + w() + "/1", "/Patient?name=" + w(), "/Patient?" + c.names.word() + "=1", "/Patient?identifier=a|b|" + w(),
+	for _, get := range []string{"/Patient/" + w(), "/Patient/" + w() + "_", "/" + w() + "/1", "/Patient?birthdate=" + w(), "/Patient?" + c.names.word() + "=1", "/Patient?identifier=a|b|" + w(),
 		"/Patient?identifier:" + c.names.word() + "=1", "/Patient/" + w() + "/_history?x=" + w(), "/Patient/a/_history?" + w() + "=1", path + "/_history/" + w(), "/AuditEvent?patient=" + w() + "_", "/AuditEvent?date=" + w(),
 		"/Patient/%41" + w(), path + "?_format=" + w(), "/Patient?access_token=" + w()} {
 		for _, role := range []string{integration, researcher, nobody} {
@@ -185,7 +188,7 @@ func (c *canary) provoke(t *testing.T, s *server, path string) (answers []*answe
 		add(s.do(t, privacyOfficer, "DELETE", get, nil))
 	}
 	for _, h := range []string{"If-Match", "If-None-Exist", "Prefer", "Content-Type", "Accept", "Content-Encoding", "Authorization", "X-Request-Id", "Traceparent", "User-Agent", "Origin", "X-Forwarded-For"} {
-		value := map[string]string{"Prefer": "return=" + w(), "If-None-Exist": "name=" + w(), "Authorization": "Bearer " + w()}[h]
+		value := map[string]string{"Prefer": "return=" + w(), "If-None-Exist": "birthdate=" + w(), "Authorization": "Bearer " + w()}[h]
 		if value == "" {
 			value = w()
 		}

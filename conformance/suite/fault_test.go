@@ -39,19 +39,20 @@ func largest(t *testing.T, pattern string) (path string) {
 	return path
 }
 
-// newestTable is the file that the engine flushed the last records to.
-func newestTable(t *testing.T, dir string) (path string) {
+// tables are the engine's larger files but for the oldest, which holds the demo
+// patients.
+func tables(t *testing.T, dir string) (paths []string) {
 	t.Helper()
 	list, err := filepath.Glob(filepath.Join(dir, "store", "*.sst"))
 	for _, f := range list { // sorted by number
 		if info, err := os.Stat(f); err == nil && info.Size() > 200<<10 {
-			path = f
+			paths = append(paths, f)
 		}
 	}
-	if err != nil || path == "" {
+	if err != nil || len(paths) < 2 {
 		t.Fatalf("no table of records: %v", err)
 	}
-	return path
+	return paths[1:]
 }
 
 // A damaged record is reported and never served as something else; what is
@@ -61,11 +62,16 @@ func TestDamagedDataFileIsReportedAndNotServed(t *testing.T) {
 	s := start(t)
 	written := map[string][]byte{}
 	for range 300 {
-		id := s.create(t, person(""))
+		p := person("")
+		p["address"] = []object{{"text": strings.Repeat("long way ", 400)}} // so that records are most of a table
+		id := s.create(t, p)
 		written[id] = s.do(t, clinician, "GET", "/Patient/"+id, nil).want(200).body
 	}
 	s.stop(t)
-	flip(t, newestTable(t, s.dir), 100_000, 32<<10)
+	startOn(t, s.dir).stop(t) // which moves what is in the log into tables
+	for _, path := range tables(t, s.dir) {
+		flip(t, path, 500_000, 64<<10) // behind ordinals and postings
+	}
 	damaged, err := launch(s.dir, httpClient(nil))
 	if err != nil { // refusing to start is a clear error too
 		if !strings.Contains(err.Error(), "fieldseal: ") || strings.Contains(err.Error(), "panic") {

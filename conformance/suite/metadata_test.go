@@ -72,35 +72,39 @@ func TestEveryClaimedSearchParameterIsAnswered(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	meta := s.do(t, nobody, "GET", "/metadata", nil).want(200).json()
-	values := map[string]string{"patient": s.Patient, "date": "2020", "_id": "none"}
+	values := map[string]string{"number": "1", "date": "2020-01-01", "string": "x", "token": "x", "reference": "x", "quantity": "1", "uri": "urn:x", "special": "1|1"}
+	asked := 0
 	for _, r := range each(object{"r": at(meta, "rest", 0, "resource")}, "r") {
 		role := integration
 		if r["type"] == "AuditEvent" {
 			role = privacyOfficer
 		}
 		for _, p := range each(r, "searchParam") {
-			value := values[p["name"].(string)]
-			if value == "" {
-				value = "x"
+			if p["type"] == "composite" {
+				continue // the statement does not name its components
 			}
-			s.do(t, role, "GET", "/"+r["type"].(string)+"?"+p["name"].(string)+"="+value, nil).want(200)
+			asked++
+			s.do(t, role, "GET", "/"+r["type"].(string)+"?_count=1&"+p["name"].(string)+"="+values[p["type"].(string)], nil).want(200)
 		}
+	}
+	if asked < 2000 {
+		t.Errorf("the statement names %d parameters only", asked)
 	}
 }
 
 func TestWhatIsNotOfferedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	for _, q := range []string{"name=x", "nonsense=1", "_has:Observation:patient:code=x", "_filter=name+eq+x", "_text=x", "_content=x",
-		"identifier=x&_sort=birthdate", "identifier=x&_include=*", "identifier=x&_revinclude=Provenance:target",
-		"identifier:of-type=x", "general-practitioner.name=x", "identifier=x&_total=accurate", "identifier=x&_summary=count"} { // abuse 47-49
+	for _, q := range []string{"nonsense=1", "_has:Observation:patient:nonsense=x", "_filter=name+eq+x", "_text=x", "_content=x", "_list=x", "_query=x",
+		"identifier=x&_sort=nonsense", "identifier=x&_include=Patient:nonsense", "identifier=x&_revinclude=Provenance:nonsense",
+		"identifier:of-type=x", "general-practitioner.nonsense=x", "identifier=x&_contained=true"} { // abuse 47-49
 		s.do(t, integration, "GET", "/Patient?"+q, nil).outcome(400)
 	}
 	for _, c := range []struct {
 		method, path string
 		status       int
 	}{
-		{"GET", "", 404}, {"GET", "/_history", 404}, {"POST", "/Patient/_search", 404}, {"PATCH", "/Patient/1", 405},
+		{"GET", "/_history", 404}, {"PATCH", "/Patient/1", 405},
 		{"PUT", "/Patient?identifier=x", 405}, {"DELETE", "/Patient?identifier=x", 405}, {"GET", "/Patient/1/$everything", 404},
 		{"OPTIONS", "/Patient", 405}, {"POST", "/Patient/1", 405}, {"DELETE", "/Patient/1/_history/1", 405},
 	} {
@@ -117,7 +121,7 @@ func TestMetadataIsOpenAndComplete(t *testing.T) {
 	m := s.do(t, nobody, "GET", "/metadata", nil, "Origin", "https://app.example").want(200)
 	o := m.json()
 	system := codes(each(o, "rest")[0])
-	if o["fhirVersion"] != "4.0.1" || !system["transaction"] || !system["batch"] || system["search-system"] || at(o, "implementation", "url") != s.Base {
+	if o["fhirVersion"] != "4.0.1" || !system["transaction"] || !system["batch"] || !system["search-system"] || at(o, "implementation", "url") != s.Base {
 		t.Errorf("%.400s", m.body)
 	}
 	if m.header.Get("Access-Control-Allow-Origin") != "*" {

@@ -221,34 +221,8 @@ func TestConcurrentConditionalCreates(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if created != 1 || s.total(t, "/Patient?identifier=urn:mrn|"+value+"&_total=accurate") != 1 {
+		if created != 1 || s.total(t, "/Patient?identifier=urn:mrn|"+value) != 1 {
 			t.Errorf("%s: %d creates succeeded", condition, created)
 		}
-	}
-}
-
-// TestStatementHoldsWhatSearchAnswers asks every parameter that the
-// CapabilityStatement names.
-func TestStatementHoldsWhatSearchAnswers(t *testing.T) {
-	t.Parallel()
-	s := shared(t)
-	values := map[string]string{"number": "1", "date": "2020-01-01", "string": "x", "token": "x", "reference": "x", "quantity": "1", "uri": "urn:x", "special": "1|1"}
-	asked := 0
-	for _, r := range each(each(s.do(t, nobody, "GET", "/metadata", nil).want(200).json(), "rest")[0], "resource") {
-		typ := fmt.Sprint(r["type"])
-		if typ != "Patient" && typ != "Observation" && typ != "Encounter" && typ != "ValueSet" && typ != "Location" {
-			continue // the rest is asked by a test of the interaction, without HTTP
-		}
-		for _, p := range each(r, "searchParam") {
-			value := values[fmt.Sprint(p["type"])]
-			if value == "" { // composite
-				continue
-			}
-			asked++
-			s.do(t, integration, "GET", "/"+typ+"?_count=1&"+fmt.Sprint(p["name"])+"="+value, nil).want(200)
-		}
-	}
-	if asked < 100 {
-		t.Errorf("only %d parameters were asked", asked)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -148,6 +149,7 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 	path, rawQuery, _ := strings.Cut(strings.TrimPrefix(url, "/"), "?")
 	seg := strings.Split(path, "/")
 	switch {
+	case slices.Contains(seg, ".."), slices.Contains(seg, "."):
 	case len(seg) == 1 && seg[0] == "":
 		return s.SearchSystem(ctx, c, rawQuery)
 	case len(seg) == 1:
