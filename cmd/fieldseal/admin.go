@@ -89,6 +89,9 @@ func printStatus(w io.Writer, st keyring.Status) {
 		b, _ := json.Marshal(e)
 		fmt.Fprintf(w, "index epoch   %s\n", b)
 	}
+	if len(st.IndexEpochs) > 1 {
+		fmt.Fprintln(w, "              an index rotation is under way (run \"fieldseal keys rotate --index\" to finish it now)")
+	}
 	if st.Rotation != nil {
 		b, _ := json.Marshal(st.Rotation)
 		fmt.Fprintf(w, "rotation      %s (run \"fieldseal keys rotate\" to resume)\n", b)
@@ -96,12 +99,21 @@ func printStatus(w io.Writer, st keyring.Status) {
 }
 
 func newKeysRotate() *cobra.Command {
-	c := &cobra.Command{Use: "rotate", Short: "Make a new KEK version and wrap every key again under it",
-		Long:    "Make a new KEK version and wrap every key again under it. Requests go on meanwhile. When it is interrupted, run it again: it resumes.",
-		Example: "  fieldseal keys rotate --data DIR", Args: cobra.NoArgs}
+	var index bool
+	c := &cobra.Command{Use: "rotate", Short: "Replace the KEK, or with --index the key of the search index",
+		Long: "Make a new KEK version and wrap every key again under it. With --index, make a new index epoch instead: a new key, " +
+			"new search tokens for every resource, and the old key destroyed, after which tokens in older backups confirm no guess. " +
+			"Requests go on meanwhile. When it is interrupted, run it again: it resumes.",
+		Example: "  fieldseal keys rotate --data DIR\n  fieldseal keys rotate --index --data DIR", Args: cobra.NoArgs}
 	off := newOffline(c)
+	c.Flags().BoolVar(&index, "index", false, "rotate the index epoch")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return off.backend(c.Context(), func(b adminapi.Backend) error { return b.RotateKEK(c.Context(), bar(os.Stderr)) })
+		return off.backend(c.Context(), func(b adminapi.Backend) error {
+			if index {
+				return b.RotateIndex(c.Context(), bar(os.Stderr))
+			}
+			return b.RotateKEK(c.Context(), bar(os.Stderr))
+		})
 	}
 	return c
 }

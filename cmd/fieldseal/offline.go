@@ -20,7 +20,7 @@ type offline struct{ settings *config.Settings }
 
 func newOffline(c *cobra.Command) *offline {
 	o := &offline{settings: config.New()}
-	for _, name := range []string{"data", "keystore", "kek-file", "witness", "config", "profile"} {
+	for _, name := range []string{"data", "keystore", "kek-file", "witness", "config", "profile", "index-profile"} {
 		c.Flags().AddFlag(o.settings.Flags().Lookup(name))
 	}
 	return o

@@ -74,6 +74,10 @@ type Backend interface {
 	RevokeToken(ctx context.Context, token string) error
 	KeysStatus(ctx context.Context) (keyring.Status, error)
 	RotateKEK(ctx context.Context, progress func(Progress)) error
+	// RotateIndex replaces the key of the search index and every token with it.
+	RotateIndex(ctx context.Context, progress func(Progress)) error
+	// Reindex makes the search index again.
+	Reindex(ctx context.Context, progress func(Progress)) error
 	Erase(ctx context.Context, r EraseRequest, progress func(Progress)) (interaction.EraseReport, error)
 	// Hold postpones every erasure of a patient until it is released.
 	Hold(ctx context.Context, r HoldRequest) error

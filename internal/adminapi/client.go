@@ -63,6 +63,16 @@ func (c *Client) RotateKEK(ctx context.Context, progress func(Progress)) error {
 	return c.call(ctx, "/keys/rotate", struct{}{}, &struct{}{}, progress)
 }
 
+// RotateIndex implements Backend.
+func (c *Client) RotateIndex(ctx context.Context, progress func(Progress)) error {
+	return c.call(ctx, "/index/rotate", struct{}{}, &struct{}{}, progress)
+}
+
+// Reindex implements Backend.
+func (c *Client) Reindex(ctx context.Context, progress func(Progress)) error {
+	return c.call(ctx, "/index/rebuild", struct{}{}, &struct{}{}, progress)
+}
+
 // Erase implements Backend.
 func (c *Client) Erase(ctx context.Context, r EraseRequest, progress func(Progress)) (out interaction.EraseReport, err error) {
 	return out, c.call(ctx, "/erase", r, &out, progress)

@@ -31,6 +31,12 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /keys/rotate", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(_ struct{}, p func(Progress)) (struct{}, error) { return struct{}{}, b.RotateKEK(r.Context(), p) })
 	})
+	mux.HandleFunc("POST /index/rotate", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(_ struct{}, p func(Progress)) (struct{}, error) { return struct{}{}, b.RotateIndex(r.Context(), p) })
+	})
+	mux.HandleFunc("POST /index/rebuild", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(_ struct{}, p func(Progress)) (struct{}, error) { return struct{}{}, b.Reindex(r.Context(), p) })
+	})
 	mux.HandleFunc("POST /erase", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(in EraseRequest, p func(Progress)) (any, error) { return b.Erase(r.Context(), in, p) })
 	})

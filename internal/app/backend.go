@@ -73,22 +73,15 @@ func (a *App) KeysStatus(ctx context.Context) (keyring.Status, error) { return a
 
 // RotateKEK implements adminapi.Backend.
 func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) error {
-	ev := a.operatorEvent(audit.Security, "key-rotate", audit.Execute)
-	started := ev
-	started.Reason = "started"
-	if err := a.record(ctx, started); err != nil {
-		return err
-	}
-	err := a.ring.RotateKEK(ctx, func(done, total int) {
-		progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
+	return a.recorded(ctx, "key-rotate", func() error {
+		err := a.ring.RotateKEK(ctx, func(done, total int) {
+			progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
+		})
+		if err != nil {
+			return err
+		}
+		return a.keystore.Scrub(ctx)
 	})
-	if err == nil {
-		err = a.keystore.Scrub(ctx)
-	}
-	if err != nil {
-		ev.Outcome, ev.Reason = audit.SeriousFailure, "interrupted"
-	}
-	return errors.Join(err, a.record(ctx, ev))
 }
 
 // Erase implements adminapi.Backend.

@@ -193,12 +193,12 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 		return err
 	}
 	catalog = catalog.WithBases(a.base)
-	indexPolicy, err := sealed.NewIndexPolicy(sealed.ProfileStandard, catalog)
+	indexPolicy, err := sealed.NewIndexPolicy(a.cfg.IndexProfile, catalog)
 	if err != nil {
 		return err
 	}
 	a.vault, err = sealed.New(ctx, sealed.Options{Ring: a.ring, Cipher: cipher, Store: a.store,
-		Compartments: compartments, Catalog: catalog, Policy: indexPolicy})
+		Compartments: compartments, Catalog: catalog, Policy: indexPolicy, Table: a.store.Table("index"), Drain: a.flight.drain})
 	if err != nil {
 		return err
 	}

@@ -62,14 +62,15 @@ func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progre
 	for _, s := range servers {
 		go func() { failed <- s.run() }()
 	}
-	stop := a.housekeeping(ctx)
+	stopSweeping, stopIndexing := a.housekeeping(ctx), a.tendIndex(ctx)
 	started(serving)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	case err = <-a.fatal:
 	}
-	stop()
+	stopSweeping()
+	stopIndexing()
 	return errors.Join(err, a.drain(servers), a.record(context.WithoutCancel(ctx), systemEvent("stop")))
 }
 

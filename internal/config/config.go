@@ -39,6 +39,12 @@ const (
 	SuiteFIPS     = "fips"
 )
 
+// Index profiles (docs/format/index.md).
+const (
+	IndexStandard = "standard"
+	IndexStrict   = "strict"
+)
+
 // StoreEmbedded is the engine inside the binary.
 const StoreEmbedded = "embedded"
 
@@ -59,6 +65,8 @@ type Options struct {
 	Suite    string
 	Policy   string
 	Witness  string
+
+	IndexProfile string
 
 	Listen               string
 	BaseURL              string

@@ -61,6 +61,7 @@ func registerStorage(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.Keystore, "keystore", "", "keystore `folder`, backed up apart from the data (default DATA/keystore)")
 	f.StringVar(&o.KEKFile, "kek-file", "", "`file` of the local key encryption key, mode 0600 (default DATA/kek, development only)")
 	f.StringVar(&o.Suite, "suite", SuiteStandard, "cipher suite: standard or fips")
+	f.StringVar(&o.IndexProfile, "index-profile", IndexStandard, "what searches are indexed: standard (everything, across patients) or strict (clinical content inside one patient only); a change rebuilds the index")
 	f.StringVar(&o.Policy, "policy", "", "access policy `file` (default: the built-in roles)")
 	f.StringVar(&o.Witness, "witness", "", "`file` outside the data folder to which audit checkpoints are witnessed")
 	f.DurationVar(&o.KEKTTL, "kek-ttl", DefaultKEKTTL, "how long an unwrapped tenant key stays in memory")

@@ -37,6 +37,8 @@ type indexState struct {
 	Todo   []string `json:"todo,omitempty"`
 	Cursor []byte   `json:"cursor,omitempty"`
 	Aim    string   `json:"aim,omitempty"` // digest that the cursor's pass writes
+	// All: the pass under way is to go over every type.
+	All bool `json:"all,omitempty"`
 }
 
 // indexKeys are the tokenizers in force.
@@ -60,7 +62,8 @@ func (v *Vault) ruleDigest(resourceType string) string {
 
 // openIndex reads the state and adds what has changed since it was written:
 // rules, or the index epochs. Without a state every type that has records is
-// rebuilt. Nobody writes yet.
+// rebuilt. Nobody writes yet, and nothing is saved before somebody does: a tool
+// that was started with another policy leaves no trace when it only reads.
 func (v *Vault) openIndex(ctx context.Context) error {
 	if err := v.readState(ctx); err != nil {
 		return fmt.Errorf("reading the state of the index: %w", err)
@@ -96,12 +99,31 @@ func (v *Vault) openIndex(ctx context.Context) error {
 		st.Cursor, st.Aim = nil, ""
 	}
 	v.takeEpochs(newest)
-	return v.saveState(ctx)
+	return nil
 }
 
-// restart makes the given types the work of a pass that writes one epoch.
+// restart begins a pass over all types that writes one epoch.
 func (s *indexState) restart(epoch uint32, types []string) {
-	s.Next, s.Todo, s.Cursor, s.Aim = epoch, slices.Clone(types), nil, ""
+	s.Next, s.All, s.Todo, s.Cursor, s.Aim = epoch, true, slices.Clone(types), nil, ""
+}
+
+// settle makes the state that was found at the start durable. It comes before
+// the first write: a later start with other rules must know that there are
+// records of these.
+func (v *Vault) settle(ctx context.Context) error {
+	if v.settled.Load() {
+		return nil
+	}
+	v.settling.Lock()
+	defer v.settling.Unlock()
+	if v.settled.Load() {
+		return nil
+	}
+	if err := v.saveState(ctx); err != nil {
+		return err
+	}
+	v.settled.Store(true)
+	return nil
 }
 
 func (v *Vault) holdsType(ctx context.Context, resourceType string) (bool, error) {

@@ -22,7 +22,8 @@ type Progress func(done, total int)
 
 // Reindex gives every record new tokens, as after a doubt about the index.
 // Requests go on, and searches stay complete: what has tokens keeps them until
-// it has new ones.
+// it has new ones. When a pass over everything is under way it is finished
+// instead.
 //
 // Reindex, ResumeIndex and RotateIndex may be killed at any step and run one at
 // a time. What was begun is finished by ResumeIndex, also after a restart. An
@@ -33,9 +34,11 @@ func (v *Vault) Reindex(ctx context.Context, progress Progress) error {
 	if err := v.catchUp(ctx); err != nil {
 		return err
 	}
-	v.state.restart(v.state.Next, v.catalog.Registry().ResourceTypes())
-	if err := v.saveState(ctx); err != nil {
-		return err
+	if !v.state.All {
+		v.state.restart(v.state.Next, v.catalog.Registry().ResourceTypes())
+		if err := v.saveState(ctx); err != nil {
+			return err
+		}
 	}
 	return v.pass(ctx, progress)
 }
@@ -74,6 +77,9 @@ func (v *Vault) RotateIndex(ctx context.Context, progress Progress) error {
 // only, and every write under the old one must be committed before the pass
 // begins: it goes over each record once.
 func (v *Vault) catchUp(ctx context.Context) error {
+	if err := v.settle(ctx); err != nil {
+		return err
+	}
 	epochs := v.ring.IndexEpochs()
 	newest := epochs[len(epochs)-1].ID
 	if v.state.Next == newest {
@@ -101,11 +107,15 @@ func (v *Vault) pass(ctx context.Context, progress Progress) error {
 	}
 	for len(v.state.Todo) > 0 {
 		typ := v.state.Todo[0]
+		before := r.done
 		if err := r.records(ctx, typ); err != nil {
 			return fmt.Errorf("indexing %s: %w", typ, err)
 		}
 		v.state.Ready[typ] = v.ruleDigest(typ)
 		v.state.Todo, v.state.Cursor, v.state.Aim = v.state.Todo[1:], nil, ""
+		if r.done == before {
+			continue // to find that out again costs less than to save it
+		}
 		if err := v.saveState(ctx); err != nil {
 			return err
 		}
@@ -115,12 +125,11 @@ func (v *Vault) pass(ctx context.Context, progress Progress) error {
 }
 
 func (v *Vault) finish(ctx context.Context) error {
-	if v.state.Epoch != v.state.Next {
-		v.state.Epoch = v.state.Next
-		if err := v.saveState(ctx); err != nil {
-			return err
-		}
+	v.state.Epoch, v.state.All = v.state.Next, false
+	if err := v.saveState(ctx); err != nil {
+		return err
 	}
+	v.takeEpochs(v.state.Epoch)
 	if len(v.ring.IndexEpochs()) > 1 {
 		if err := v.ring.DropIndexEpochs(ctx, v.state.Epoch); err != nil {
 			return err
@@ -173,7 +182,7 @@ func (r *rebuild) records(ctx context.Context, typ string) error {
 		st.Cursor, st.Aim = nil, aim
 	}
 	for {
-		page, err := r.v.store.Find(ctx, repository.Query{Type: typ, After: repository.Cursor(st.Cursor), Limit: reindexPage})
+		page, err := r.v.store.Find(ctx, repository.Query{Type: typ, After: repository.Cursor(st.Cursor), Limit: r.v.rebuildPage})
 		if err != nil {
 			return err
 		}

@@ -61,8 +61,12 @@ func (s *shelf) start(profile string) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(s.t.Context(), Options{Ring: ring, Cipher: cipher, Store: s.engine, Compartments: comp, Catalog: testCatalog(s.t),
+	v, err := New(s.t.Context(), Options{Ring: ring, Cipher: cipher, Store: s.engine, Compartments: comp, Catalog: testCatalog(s.t),
 		Policy: policy, Table: s.rows})
+	if err == nil {
+		v.rebuildPage = 4 // several to a type, so that there are places between
+	}
+	return v, err
 }
 
 func (s *shelf) mustStart(profile string) *Vault {
@@ -304,7 +308,7 @@ func TestIndexRotationKilledAtEveryStep(t *testing.T) {
 		s.check(v, 6, true, at+", at the end")
 		s.noTokensOf(v, old, at)
 		if !killed {
-			if step < 20 {
+			if step < 24 {
 				t.Errorf("only %d steps were tried", step)
 			}
 			return

@@ -52,6 +52,9 @@ func (v *Vault) SealTombstone(ctx context.Context, previous *Stored, stamp repos
 }
 
 func (v *Vault) draft(ctx context.Context, rec repository.Record, head field.Head, r *fhir.Resource, previous *Stored) (Draft, error) {
+	if err := v.settle(ctx); err != nil {
+		return Draft{}, err
+	}
 	keys, err := v.ring.EnsureOwner(ctx, rec.Owner)
 	if err != nil {
 		return Draft{}, gone(err)

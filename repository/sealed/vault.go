@@ -81,17 +81,20 @@ type Vault struct {
 	table repository.Table
 	drain func(context.Context) error
 
+	rebuildPage   int        // reindexPage; tests take less
 	indexing      sync.Mutex // held by who changes the state below
 	state         indexState
 	stateRevision uint64
-	savedState    []byte // as it stands in the table
+	savedState    []byte     // as it stands in the table
+	settling      sync.Mutex // held by settle
+	settled       atomic.Bool
 }
 
 // New returns a vault. It makes sure of the keys of the decoy that equalises
 // the work for unknown ids, so it fails when the KMS does not answer.
 func New(ctx context.Context, o Options) (*Vault, error) {
 	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer,
-		table: o.Table, drain: o.Drain}
+		table: o.Table, drain: o.Drain, rebuildPage: reindexPage}
 	if v.tokenizer == nil {
 		v.tokenizer = blind.New
 	}
