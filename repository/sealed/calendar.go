@@ -21,8 +21,6 @@ const (
 // date is a day of the calendar.
 type date struct{ year, month, day int }
 
-const microsecondsPerDay = int64(24 * time.Hour / time.Microsecond)
-
 // dayOf is the day of a moment in microseconds; open ends are far outside.
 func dayOf(micros int64) date {
 	switch micros {
