@@ -4,6 +4,7 @@
 //	go run ./conformance/bench            # print
 //	go run ./conformance/bench -write     # and put them into docs/performance.md
 //	go run ./conformance/bench -profile   # where the CPU time goes, instead
+//	go run ./conformance/bench -generate 100000   # print synthetic data for fieldseal import
 //
 // It builds cmd/fieldseal, starts it on a fresh data folder on loopback with
 // all checks on, and loads it from a process of its own. Start with main; the
@@ -38,6 +39,10 @@ type settings struct {
 	only     string
 	binary   string
 	scratch  string
+	generate int
+	form     string
+	synthea  string
+	seed     uint64
 }
 
 func main() {
@@ -55,9 +60,16 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "run the one load of this name")
 	flag.StringVar(&s.binary, "binary", "", "use this server binary instead of building one")
 	flag.StringVar(&s.scratch, "scratch", os.TempDir(), "folder on the disk that is to be measured")
+	flag.IntVar(&s.generate, "generate", 0, "write this many synthetic resources to standard output instead")
+	flag.StringVar(&s.form, "form", formBundles, "with -generate: bundles (a transaction a line) or resources (one a line)")
+	flag.StringVar(&s.synthea, "synthea", "../shared/data/synthea", "folder with Synthea archives; the demo patients are multiplied when there is none")
+	flag.Uint64Var(&s.seed, "seed", 1, "what varies the synthetic data")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if s.generate > 0 {
+		exit(writeSynthetic(ctx, s, os.Stdout))
+	}
 	exit(bench(ctx, s))
 }
 

@@ -20,11 +20,12 @@ var floors = map[string]int{
 	"repository/localstore":     1,
 	"repository/repositorytest": 1,
 
-	"audit/trail":          2,
-	"crypto/field":         2,
-	"crypto/kms/kmstest":   2,
-	"crypto/kms/localfile": 2,
-	"fhir/compartment":     2,
+	"audit/trail":               2,
+	"conformance/bench/synthea": 2,
+	"crypto/field":              2,
+	"crypto/kms/kmstest":        2,
+	"crypto/kms/localfile":      2,
+	"fhir/compartment":          2,
 
 	"audit/event":                3,
 	"crypto/field/fieldtest":     3,
