@@ -15,16 +15,27 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/fieldseal/fieldseal/fhir"
 )
 
 const requestID = "request-id"
 
-// identified gives every request an id of ours. What a client sends under the
-// same name is not taken over: it could carry patient data into the trail.
-func (h *Handler) identified(c *gin.Context) {
+// newRequestID is random, so that it tells nothing about other requests.
+func newRequestID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
-	id := hex.EncodeToString(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// identified gives every request an id of ours. What a client sends under the
+// same name goes back to it as X-Correlation-Id (R4 http.html#custom) when it
+// is an id, and nowhere else: it could carry patient data into log or trail.
+func (h *Handler) identified(c *gin.Context) {
+	id := newRequestID()
+	if theirs := c.Request.Header.Values("X-Request-Id"); len(theirs) == 1 && fhir.ValidID(theirs[0]) {
+		c.Writer.Header().Set("X-Correlation-Id", theirs[0])
+	}
 	c.Set(requestID, id)
 	c.Writer.Header().Set("X-Request-Id", id)
 	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
@@ -90,7 +101,7 @@ func (h *Handler) measured(c *gin.Context) {
 	c.Next()
 	method := c.Request.Method
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 	default:
 		method = "other"
 	}

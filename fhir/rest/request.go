@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
@@ -64,6 +62,9 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 		h.Gatekeeper.RecordPreAuth(peer, "invalid-token")
 		c.Header("WWW-Authenticate", `Bearer realm="fhir", error="invalid_token"`)
 		h.outcome(c, http.StatusUnauthorized, "login", "the token is unknown, expired or revoked")
+		return interaction.Call{}, false
+	}
+	if !h.admitted(c, subject, peer) {
 		return interaction.Call{}, false
 	}
 	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID),
@@ -168,17 +169,9 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
 		return nil, errBodyTooLarge
 	}
-	var in io.Reader = r.Body
-	switch r.Header.Get("Content-Encoding") {
-	case "", "identity":
-	case "gzip":
-		z, err := gzip.NewReader(io.LimitReader(r.Body, int64(limit)))
-		if err != nil {
-			return nil, fmt.Errorf("reading gzip: %w", err)
-		}
-		in = z
-	default:
-		return nil, errEncoding
+	in, err := decompress(r.Header.Get("Content-Encoding"), r.Body, limit)
+	if err != nil {
+		return nil, err
 	}
 	size := 4 << 10
 	if r.ContentLength > 0 { // a length alone makes nobody reserve a limit's worth of memory
@@ -208,7 +201,7 @@ func (h *Handler) badBody(c *gin.Context, err error) {
 		c.Header("Connection", "close")
 		h.outcome(c, http.StatusRequestEntityTooLarge, "too-long", "the body exceeds the limit of this server")
 	case errors.Is(err, errEncoding):
-		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Encoding must be gzip or absent")
+		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Encoding must be gzip, deflate or absent")
 	default:
 		h.outcome(c, http.StatusBadRequest, "invalid", "the body could not be read to its end")
 	}
@@ -219,11 +212,10 @@ func fhirMedia(header string) bool {
 		return true
 	}
 	media, params, err := mime.ParseMediaType(header)
-	if err != nil || media != "application/fhir+json" && media != "application/json" {
+	if err != nil || !slices.Contains(jsonTypes, media) {
 		return false
 	}
-	charset, has := params["charset"]
-	return !has || strings.EqualFold(charset, "utf-8")
+	return speaks(preference{params: params})
 }
 
 // maxForm bounds the body of a search by POST; what a query may hold is less.

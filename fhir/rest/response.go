@@ -2,16 +2,13 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
@@ -20,91 +17,8 @@ import (
 
 const (
 	fhirJSON   = "application/fhir+json; charset=utf-8"
-	retryAfter = "5"     // seconds; long enough for a KMS or disk to recover
-	gzipFrom   = 1 << 10 // below, compression costs more than it saves
+	retryAfter = "5" // seconds; long enough for a KMS or disk to recover
 )
-
-// format is what the client wants the answer to look like.
-type format struct{ pretty, gzip bool }
-
-// negotiate reads Accept, _format and _pretty, or answers 406 (R4
-// http.html#parameters).
-func (h *Handler) negotiate(c *gin.Context) (format, bool) {
-	f := format{gzip: acceptsGzip(c.GetHeader("Accept-Encoding"))}
-	accept := c.GetHeader("Accept")
-	if raw := c.Request.URL.RawQuery; strings.Contains(raw, "_format") || strings.Contains(raw, "_pretty") {
-		if v := c.Query("_format"); v != "" {
-			accept = strings.ReplaceAll(v, " ", "+") // an unescaped + in a URL
-		}
-		f.pretty = c.Query("_pretty") == "true"
-	}
-	if !acceptsJSON(accept) {
-		h.outcome(c, http.StatusNotAcceptable, "not-supported", "this server answers application/fhir+json")
-		return f, false
-	}
-	return f, true
-}
-
-func acceptsJSON(accept string) bool {
-	if accept == "" {
-		return true
-	}
-	for _, part := range strings.Split(accept, ",") {
-		media, params, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), ";")
-		switch strings.TrimSpace(media) {
-		case "*/*", "application/*", "application/fhir+json", "application/json", "json", "text/json", "application/json+fhir":
-			if q := strings.ReplaceAll(params, " ", ""); q != "q=0" && q != "q=0.0" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func acceptsGzip(header string) bool {
-	for _, part := range strings.Split(header, ",") {
-		coding, q, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if strings.EqualFold(coding, "gzip") && strings.ReplaceAll(q, " ", "") != "q=0" {
-			return true
-		}
-	}
-	return false
-}
-
-var errPrefer = errors.New("unknown preference")
-
-// prefer reads Prefer: return (R4 http.html#ops) and handling (R4
-// search.html#errors). A Bundle's entries echo their
-// resources only when asked to.
-func prefer(header string, call *interaction.Call, bundle bool) error {
-	if bundle {
-		call.Return = interaction.Minimal
-	}
-	for _, p := range strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r == ';' }) {
-		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.EqualFold(name, "handling") {
-			call.Lenient = strings.EqualFold(strings.Trim(value, `"`), "lenient")
-			if !call.Lenient && !strings.EqualFold(strings.Trim(value, `"`), "strict") {
-				return errPrefer
-			}
-			continue
-		}
-		if !strings.EqualFold(name, "return") {
-			continue
-		}
-		switch strings.ToLower(strings.Trim(value, `"`)) {
-		case "minimal":
-			call.Return = interaction.Minimal
-		case "representation":
-			call.Return = interaction.Representation
-		case "operationoutcome":
-			call.Return = interaction.Outcome
-		default:
-			return errPrefer
-		}
-	}
-	return nil
-}
 
 // answer writes a released answer.
 func (h *Handler) answer(c *gin.Context, f format, a *interaction.Answer) {
@@ -129,17 +43,17 @@ func (h *Handler) answer(c *gin.Context, f format, a *interaction.Answer) {
 
 func (h *Handler) write(c *gin.Context, f format, status int, body []byte) {
 	header := c.Writer.Header()
-	header.Set("Content-Type", fhirJSON)
+	header.Set("Content-Type", cmp.Or(f.media, fhirJSON))
 	if f.pretty {
 		var b bytes.Buffer
 		if json.Indent(&b, body, "", "  ") == nil {
 			body = b.Bytes()
 		}
 	}
-	if f.gzip && len(body) >= gzipFrom {
-		header.Set("Content-Encoding", "gzip")
-		header.Add("Vary", "Accept-Encoding")
-		buf := compress(body)
+	header.Add("Vary", "Accept, Accept-Charset, Accept-Encoding")
+	if f.coding != "" && len(body) >= gzipFrom {
+		header.Set("Content-Encoding", f.coding)
+		buf := compress(f.coding, body)
 		defer buffers.Put(buf)
 		body = buf.Bytes()
 	}
@@ -150,22 +64,6 @@ func (h *Handler) write(c *gin.Context, f format, status int, body []byte) {
 	} else {
 		c.Writer.WriteHeaderNow()
 	}
-}
-
-var (
-	buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-	zippers = sync.Pool{New: func() any { z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return z }}
-)
-
-func compress(body []byte) *bytes.Buffer {
-	buf := buffers.Get().(*bytes.Buffer)
-	buf.Reset()
-	z := zippers.Get().(*gzip.Writer)
-	defer zippers.Put(z)
-	z.Reset(buf)
-	_, _ = z.Write(body) // a bytes.Buffer takes everything
-	_ = z.Close()
-	return buf
 }
 
 // failed maps a failure to its status and OperationOutcome. Only the server's
@@ -198,12 +96,15 @@ func (h *Handler) issues(c *gin.Context, status int, is fhir.Issues) {
 
 // refuseTarget answers a request that must not reach the router.
 func (h *Handler) refuseTarget(w http.ResponseWriter, reason string) {
-	status := http.StatusBadRequest
+	status, header := http.StatusBadRequest, w.Header()
 	if reason == "method" {
 		status = http.StatusMethodNotAllowed
+		header.Set("Allow", allMethods())
 	}
-	w.Header().Set("Content-Type", fhirJSON)
-	w.Header().Set("Cache-Control", "no-store")
+	header.Set("X-Request-Id", newRequestID())
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Type", fhirJSON)
+	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(model.OperationOutcome(fhir.Issues{{Severity: "error", Code: "invalid", Diagnostics: targetTexts[reason]}}))
 }

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -63,6 +64,10 @@ type Options struct {
 
 	// TrustedProxies are believed when they name the caller and its trace.
 	TrustedProxies []netip.Prefix
+	// Origins are the web origins whose scripts may read answers, as browsers
+	// send them (https://app.example).
+	Origins []string
+	Limits  Limits
 
 	Prefix        string // path of the FHIR base, such as /fhir
 	BodyBytes     int
@@ -75,9 +80,11 @@ type Options struct {
 // Handler serves the FHIR base, /healthz and /readyz.
 type Handler struct {
 	Options
-	engine *gin.Engine
-	meter  *meter
-	budget chan struct{}
+	engine  *gin.Engine
+	meter   *meter
+	budget  chan struct{}
+	limiter *limiter
+	open    map[string]bool // paths that need no token
 }
 
 // New returns the handler; it panics when a required part is missing, which is
@@ -86,23 +93,27 @@ func New(o Options) *Handler {
 	if o.Service == nil || o.Authenticator == nil || o.Gatekeeper == nil || len(o.Metadata) == 0 || o.Ready == nil || o.Unauthorized == nil {
 		panic("rest: a required part is missing")
 	}
-	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes))}
+	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes)),
+		limiter: newLimiter(o.Limits), open: map[string]bool{}}
 	gin.SetMode(gin.ReleaseMode)
 	h.engine = gin.New()
 	h.engine.HandleMethodNotAllowed = true
 	h.engine.RedirectTrailingSlash = false
 	h.engine.ForwardedByClientIP = false
 	h.engine.NoRoute(func(c *gin.Context) { h.outcome(c, http.StatusNotFound, "not-found", "no such resource path") })
-	h.engine.NoMethod(func(c *gin.Context) {
-		h.outcome(c, http.StatusMethodNotAllowed, "not-supported", "this method is not served here")
-	})
-	h.engine.Use(h.recovered, h.measured, h.identified)
-	h.engine.GET("/healthz", func(c *gin.Context) { c.Status(http.StatusOK) })
-	h.engine.GET("/readyz", h.ready)
+	h.engine.NoMethod(h.noMethod)
+	h.engine.Use(h.recovered, h.measured, h.identified, h.cors)
+	for path, probe := range map[string]gin.HandlerFunc{"/healthz": func(c *gin.Context) { c.Status(http.StatusOK) }, "/readyz": h.ready} {
+		h.engine.GET(path, probe)
+		h.engine.HEAD(path, probe)
+	}
 	base := h.engine.Group(o.Prefix)
 	for _, r := range routes {
 		for _, method := range r.methods {
 			base.Handle(method, r.path, h.handle(r))
+		}
+		if r.open != nil {
+			h.open[o.Prefix+r.path] = true
 		}
 	}
 	return h
@@ -122,7 +133,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuseTarget(w, reason)
 		return
 	}
-	h.engine.ServeHTTP(w, r)
+	h.engine.ServeHTTP(w, withoutSlash(r))
+}
+
+// withoutSlash takes one slash from the end of the path: clients join base and
+// path in either way.
+func withoutSlash(r *http.Request) *http.Request {
+	path, cut := strings.CutSuffix(r.URL.Path, "/")
+	if !cut || path == "" {
+		return r
+	}
+	out, target := *r, *r.URL
+	target.Path, target.RawPath = path, ""
+	out.URL = &target
+	return &out
 }
 
 func (h *Handler) ready(c *gin.Context) {

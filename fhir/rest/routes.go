@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -31,8 +32,9 @@ type route struct {
 	methods []string
 	path    string
 	serves  []Interaction
-	bundle  bool // the body may be as large as a Bundle
-	form    bool // the body is a form of search parameters, not a resource
+	bundle  bool                                       // the body may be as large as a Bundle
+	form    bool                                       // the body is a form of search parameters, not a resource
+	open    func(h *Handler, c *gin.Context, f format) // instead of run: needs no token
 	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
 
@@ -43,7 +45,7 @@ var (
 
 // routes is everything that is served below the base.
 var routes = []route{
-	{methods: get, path: "/metadata"},
+	{methods: get, path: "/metadata", open: (*Handler).metadata},
 	{methods: post, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Bundle(c.Request.Context(), call, body)
@@ -110,20 +112,21 @@ func Served() []Interaction {
 
 // handle is the spine of every route.
 func (h *Handler) handle(r route) gin.HandlerFunc {
-	if r.run == nil {
-		return h.metadata
-	}
 	return func(c *gin.Context) {
-		f, ok := h.negotiate(c)
+		f, ok := h.negotiate(c, c.Request.URL.RawQuery)
 		if !ok {
+			return
+		}
+		if r.open != nil {
+			r.open(h, c, f)
 			return
 		}
 		call, ok := h.authenticate(c)
 		if !ok {
 			return
 		}
-		if prefer(c.GetHeader("Prefer"), &call, r.bundle) != nil {
-			h.outcome(c, http.StatusBadRequest, "invalid", "Prefer: return must be minimal, representation or OperationOutcome; handling strict or lenient")
+		if err := prefer(strings.Join(c.Request.Header.Values("Prefer"), ","), &call, r.bundle); err != nil {
+			h.badPreference(c, err)
 			return
 		}
 		h.traced(c)
@@ -137,20 +140,21 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 			}
 			defer release()
 		}
+		if r.form { // may ask for a format too
+			if f, ok = h.negotiate(c, formQuery(c, body)); !ok {
+				return
+			}
+		}
 		a, err := r.run(h, c, call, body)
 		if err != nil {
 			h.failed(c, err)
 			return
 		}
+		if a.Body() != nil && a.Location() != "" && call.Return == interaction.Representation {
+			c.Header("Content-Location", h.Service.Base+"/"+a.Location()) // the body is that version (RFC 9110 §8.7)
+		}
 		h.answer(c, f, a)
 	}
 }
 
-func (h *Handler) metadata(c *gin.Context) {
-	f, ok := h.negotiate(c)
-	if !ok {
-		return
-	}
-	c.Header("Access-Control-Allow-Origin", "*")
-	h.write(c, f, http.StatusOK, h.Metadata)
-}
+func (h *Handler) metadata(c *gin.Context, f format) { h.write(c, f, http.StatusOK, h.Metadata) }

@@ -23,11 +23,20 @@ func (a *App) openFace(catalog *search.Catalog) error {
 	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement,
 		Ready: a.ready, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
-		TrustedProxies: a.cfg.ProxyPrefixes(),
+		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Limits: a.limits(),
 		Unauthorized: func(err error) bool {
 			return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
 		}})
 	return nil
+}
+
+func (a *App) limits() rest.Limits {
+	others, own := a.cfg.Limits()
+	l := rest.Limits{Default: rest.Limit(others), Clients: map[string]rest.Limit{}}
+	for client, limit := range own {
+		l.Clients[client] = rest.Limit(limit)
+	}
+	return l
 }
 
 // readyTimeout bounds a readiness probe.

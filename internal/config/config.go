@@ -74,6 +74,10 @@ type Options struct {
 	TLSKey               string
 	TLSTerminatedByProxy bool
 	TrustedProxies       []string
+	CORSOrigins          []string
+
+	RateLimit  string
+	RateLimits []string
 
 	MaxBody          int64 // bytes
 	MaxResource      int64 // bytes

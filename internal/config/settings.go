@@ -18,6 +18,10 @@ const (
 	// DefaultMaxBundleEntries bounds the work of one commit.
 	DefaultMaxBundleEntries = 10_000
 
+	// DefaultRateLimit is none: an integration engine may use the whole server
+	// until its operator says how it is shared.
+	DefaultRateLimit = "none"
+
 	DefaultRequestTimeout = 30 * time.Second
 	// DefaultHeaderTimeout ends a client that trickles its headers.
 	DefaultHeaderTimeout = 5 * time.Second
@@ -78,12 +82,15 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.TLSKey, "tls-key", "", "PEM `file` with the private key")
 	f.BoolVar(&o.TLSTerminatedByProxy, "tls-terminated-by-proxy", false, "state that a proxy in front terminates TLS and nobody else can reach the listener")
 	f.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil, "addresses or `CIDR` ranges whose X-Forwarded-For is believed")
+	f.StringSliceVar(&o.CORSOrigins, "cors-origins", nil, "web `origins` whose scripts may call, such as https://app.example")
 }
 
 func registerLimits(f *pflag.FlagSet, o *Options) {
 	size(f, &o.MaxBody, "max-body", DefaultMaxBody, "largest request body, also after decompression (`size`)")
 	size(f, &o.MaxResource, "max-resource", DefaultMaxResource, "largest single resource (`size`)")
 	f.IntVar(&o.MaxBundleEntries, "max-bundle-entries", DefaultMaxBundleEntries, "most entries of one batch or transaction")
+	f.StringVar(&o.RateLimit, "rate-limit", DefaultRateLimit, "requests per second of one client, `RATE/BURST`; none for no limit")
+	f.StringSliceVar(&o.RateLimits, "rate-limits", nil, "limits of single clients, `CLIENT=RATE/BURST`")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", DefaultRequestTimeout, "deadline of one request")
 	f.DurationVar(&o.HeaderTimeout, "header-timeout", DefaultHeaderTimeout, "deadline for the request headers")
 	f.DurationVar(&o.IdleTimeout, "idle-timeout", DefaultIdleTimeout, "how long an idle connection is kept")

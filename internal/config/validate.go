@@ -20,6 +20,7 @@ func (o Options) Validate() error {
 	o.checkNetwork(c)
 	o.checkTelemetry(c)
 	o.checkLimits(c)
+	o.checkClients(c)
 	o.checkDemo(c)
 	if o.Profile == Production {
 		o.checkProduction(c)

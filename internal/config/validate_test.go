@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -36,10 +37,14 @@ func TestValidateAccepts(t *testing.T) {
 		"proxy": func(o *config.Options) {
 			o.Listen, o.TLSTerminatedByProxy, o.BaseURL, o.TrustedProxies = ":8080", true, "https://h/fhir", []string{"10.0.0.0/8", "::1"}
 		},
-		"no metrics":       func(o *config.Options) { o.Metrics = "" },
-		"production":       func(o *config.Options) { *o = production(t) },
-		"collector":        func(o *config.Options) { o.OTLPEndpoint = "otel.example:4317" },
-		"local collector":  func(o *config.Options) { o.OTLPEndpoint, o.OTLPInsecure = "127.0.0.1:4317", true },
+		"no metrics":      func(o *config.Options) { o.Metrics = "" },
+		"production":      func(o *config.Options) { *o = production(t) },
+		"collector":       func(o *config.Options) { o.OTLPEndpoint = "otel.example:4317" },
+		"local collector": func(o *config.Options) { o.OTLPEndpoint, o.OTLPInsecure = "127.0.0.1:4317", true },
+		"origins": func(o *config.Options) {
+			o.CORSOrigins = []string{"https://app.example", "https://app.example:8443", "http://localhost:3000", "http://[::1]:1"}
+		},
+		"limits":           func(o *config.Options) { o.RateLimit, o.RateLimits = "0.5", []string{"engine=500/1000", "urn:x=none"} },
 		"debug on loopack": func(o *config.Options) { o.Debug = "127.0.0.1:6060" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +96,20 @@ func TestValidateRefuses(t *testing.T) {
 		"no body limit":                {func(o *config.Options) { o.MaxBody = 0 }, "max-body:"},
 		"no deadline":                  {func(o *config.Options) { o.RequestTimeout = 0 }, "request-timeout:"},
 		"resource above body":          {func(o *config.Options) { o.MaxBody = 1 << 20 }, "max-resource: cannot exceed"},
+		"origin null":                  {func(o *config.Options) { o.CORSOrigins = []string{"null"} }, "cors-origins:"},
+		"any origin":                   {func(o *config.Options) { o.CORSOrigins = []string{"*"} }, "cors-origins:"},
+		"any subdomain":                {func(o *config.Options) { o.CORSOrigins = []string{"https://*.example"} }, "cors-origins:"},
+		"origin with a path":           {func(o *config.Options) { o.CORSOrigins = []string{"https://app.example/"} }, "cors-origins:"},
+		"origin with a usual port":     {func(o *config.Options) { o.CORSOrigins = []string{"https://app.example:443"} }, "cors-origins:"},
+		"origin in clear":              {func(o *config.Options) { o.CORSOrigins = []string{"http://app.example"} }, "cors-origins:"},
+		"origin in capitals":           {func(o *config.Options) { o.CORSOrigins = []string{"https://App.example"} }, "cors-origins:"},
+		"origin of a file":             {func(o *config.Options) { o.CORSOrigins = []string{"file://x"} }, "cors-origins:"},
+		"origin with a user":           {func(o *config.Options) { o.CORSOrigins = []string{"https://u@app.example"} }, "cors-origins:"},
+		"limit of zero":                {func(o *config.Options) { o.RateLimit = "0" }, "rate-limit:"},
+		"limit of no number":           {func(o *config.Options) { o.RateLimit = "NaN" }, "rate-limit:"},
+		"burst of zero":                {func(o *config.Options) { o.RateLimit = "5/0" }, "rate-limit:"},
+		"limit of nobody":              {func(o *config.Options) { o.RateLimits = []string{"=5"} }, "rate-limits:"},
+		"two limits of one":            {func(o *config.Options) { o.RateLimits = []string{"a=5", "a=6"} }, "rate-limits: a client is named twice"},
 		"keys outlive erasure":         {func(o *config.Options) { o.OwnerKeyTTL *= 2 }, "owner-key-ttl: at most"},
 		"negative grace":               {func(o *config.Options) { o.KMSGrace = -1 }, "kms-grace:"},
 		"demo on the network":          {func(o *config.Options) { o.Demo, o.Listen, o.TLSCert, o.TLSKey = true, "192.0.2.1:443", "c", "k" }, "demo: only on a loopback"},
@@ -118,6 +137,17 @@ func TestZeroOptionsReportEverythingAtOnce(t *testing.T) {
 	problems, ok := config.Options{}.Validate().(config.Problems)
 	if !ok || len(problems) < 15 {
 		t.Fatalf("%d problems: %v", len(problems), problems)
+	}
+}
+
+func TestDerivedLimits(t *testing.T) {
+	t.Parallel()
+	o := valid(t)
+	o.RateLimit, o.RateLimits = "2.5", []string{"engine=500/1000", "batch=none", "slow=0.1"}
+	others, own := o.Limits()
+	want := map[string]config.Limit{"engine": {Rate: 500, Burst: 1000}, "batch": {}, "slow": {Rate: 0.1, Burst: 1}}
+	if others != (config.Limit{Rate: 2.5, Burst: 2}) || !maps.Equal(own, want) {
+		t.Errorf("got %v %v", others, own)
 	}
 }
 

@@ -100,6 +100,7 @@ var walls = map[string][]string{
 	"expvar":                                        {},                                             // the same
 	"go.opentelemetry.io/contrib/bridges/otelslog":  {"internal/telemetry"},
 	"go.opentelemetry.io/contrib/instrumentation/":  {"fhir/rest", "internal/app", "internal/telemetry"},
+	"golang.org/x/time":                             {"fhir/rest"},
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
 	"github.com/go-jose":                            {"authz/smart", "authz/token", "authz/oauth"},

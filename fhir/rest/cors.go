@@ -1,0 +1,79 @@
+package rest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// What scripts of registered origins may send and read beyond what browsers
+// always allow (Fetch §3.2).
+const (
+	corsRequestHeaders = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Idempotency-Key, X-Request-Id"
+	corsExposedHeaders = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Correlation-Id, X-Idempotent-Replay, X-Request-Id"
+	corsMaxAge         = "600" // seconds; how long a withdrawn origin may go on asking
+)
+
+// cors lets scripts of registered origins read answers, and everybody's those
+// that are open to everybody. Credentials of the browser are never allowed: a
+// token comes in the Authorization header or not at all. "null", which any
+// sandboxed page can be, is registered by nobody (abuse 22).
+func (h *Handler) cors(c *gin.Context) {
+	header := c.Writer.Header()
+	open := h.open[c.Request.URL.Path]
+	if !open && len(h.Origins) > 0 {
+		header.Add("Vary", "Origin")
+	}
+	origin := c.GetHeader("Origin")
+	switch {
+	case origin == "" && !open, len(c.Request.Header.Values("Origin")) > 1:
+		return
+	case open:
+		header.Set("Access-Control-Allow-Origin", "*")
+	case origin != "null" && slices.Contains(h.Origins, origin):
+		header.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return
+	}
+	header.Set("Access-Control-Expose-Headers", corsExposedHeaders)
+}
+
+// options answers OPTIONS: the methods of the target (RFC 9110 §9.3.7) and, to
+// whom cors allows it, a preflight. It tells nothing that the
+// CapabilityStatement does not.
+func (h *Handler) options(c *gin.Context) {
+	header := c.Writer.Header()
+	if header.Get("Access-Control-Allow-Origin") != "" && c.GetHeader("Access-Control-Request-Method") != "" {
+		header.Set("Access-Control-Allow-Methods", header.Get("Allow"))
+		header.Set("Access-Control-Allow-Headers", corsRequestHeaders)
+		header.Set("Access-Control-Max-Age", corsMaxAge)
+	}
+	header.Set("Cache-Control", "no-store")
+	c.Status(http.StatusNoContent)
+	c.Writer.WriteHeaderNow()
+}
+
+// noMethod answers what the router knows under other methods only; gin has set
+// Allow.
+func (h *Handler) noMethod(c *gin.Context) {
+	allow := strings.Split(c.Writer.Header().Get("Allow"), ", ")
+	slices.Sort(allow)
+	c.Header("Allow", strings.Join(append(allow, http.MethodOptions), ", "))
+	if c.Request.Method == http.MethodOptions {
+		h.options(c)
+		return
+	}
+	h.outcome(c, http.StatusMethodNotAllowed, "not-supported", "this method is not served here")
+}
+
+// allMethods are the methods of all routes, for refusals before routing.
+func allMethods() string {
+	all := []string{http.MethodOptions}
+	for _, r := range routes {
+		all = append(all, r.methods...)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
+}

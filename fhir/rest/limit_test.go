@@ -1,0 +1,62 @@
+package rest
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+func TestLimiterIsATokenBucketPerClient(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(Limits{Default: Limit{Rate: 2, Burst: 3}, Clients: map[string]Limit{"engine": {Rate: 100, Burst: 10}, "free": {}}})
+	now := time.Unix(1_800_000_000, 0)
+	count := func(client string, tries int) (admitted int) {
+		for range tries {
+			if _, ok := l.admit(client, now); ok {
+				admitted++
+			}
+		}
+		return admitted
+	}
+	for client, want := range map[string]int{"a": 3, "b": 3, "engine": 10, "free": 50} {
+		if got := count(client, 50); got != want {
+			t.Errorf("%s: %d at once, want %d", client, got, want)
+		}
+	}
+	if wait, ok := l.admit("a", now); ok || wait != 500*time.Millisecond {
+		t.Errorf("wait %s", wait)
+	}
+	now = now.Add(time.Second) // refused requests took no tokens
+	if got := count("a", 50); got != 2 {
+		t.Errorf("%d after a second, want 2", got)
+	}
+}
+
+// A client that invents names cannot make the limiter grow, nor get out of the
+// bucket that all such share.
+func TestLimiterMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(Limits{Default: Limit{Rate: 1, Burst: 2}})
+	now := time.Unix(1_800_000_000, 0)
+	admitted := 0
+	for i := range 3 * maxBuckets {
+		if _, ok := l.admit("client-"+strconv.Itoa(i), now); ok {
+			admitted++
+		}
+	}
+	if len(l.buckets) > maxBuckets+1 || admitted > maxBuckets+2 {
+		t.Errorf("%d buckets, %d admitted", len(l.buckets), admitted)
+	}
+	now = now.Add(time.Minute)
+	if _, ok := l.admit("late", now); !ok || len(l.buckets) != 1 {
+		t.Errorf("%d buckets after all refilled", len(l.buckets))
+	}
+}
+
+func TestNoLimitKeepsNothing(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(Limits{})
+	if _, ok := l.admit("x", time.Now()); !ok || len(l.buckets) != 0 {
+		t.Error("an absent limit limits")
+	}
+}
