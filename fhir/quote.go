@@ -37,6 +37,9 @@ func quote(dst []byte, s string) []byte {
 	return append(append(dst, s[start:]...), '"')
 }
 
+// AppendString appends s as a JSON string literal.
+func AppendString(dst []byte, s string) []byte { return quote(dst, s) }
+
 func appendEscape(dst []byte, c byte) []byte {
 	switch c {
 	case '"', '\\':

@@ -97,6 +97,9 @@ const instantLayout = "2006-01-02T15:04:05.000000Z"
 // FormatInstant renders t as a FHIR instant in UTC with microseconds.
 func FormatInstant(t time.Time) string { return t.UTC().Format(instantLayout) }
 
+// AppendInstant appends what FormatInstant returns.
+func AppendInstant(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, instantLayout) }
+
 // ParseInstant reads a FHIR instant (R4 datatypes.html#instant). It needs
 // seconds and a zone; an hour of 24 and a leap second are refused.
 func ParseInstant(s string) (time.Time, bool) {

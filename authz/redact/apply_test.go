@@ -119,7 +119,11 @@ func TestOpenedUnderMaskEqualsFilteredTree(t *testing.T) {
 		}
 		for range 6 {
 			visible := field.ClassSet(rng.Uint32())&field.AllClasses | field.Set(field.Administrative)
-			_, opened, err := cipher.Open(b, keys, body, visible)
+			head, err := cipher.OpenHead(b, keys, body)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			opened, err := cipher.Open(b, keys, &head, body, visible)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

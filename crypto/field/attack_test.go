@@ -22,9 +22,18 @@ func sealed(t testing.TB, c *Cipher, k Keys, b Binding, doc string) []byte {
 	return body
 }
 
+// openAs opens head and visible classes, as a vault does.
+func openAs(c *Cipher, k Keys, b Binding, body []byte, visible ClassSet) ([]byte, error) {
+	h, err := c.OpenHead(b, k, body)
+	if err != nil {
+		return nil, err
+	}
+	return c.AppendVisible(nil, b, k, &h, body, visible)
+}
+
 func refuse(t *testing.T, c *Cipher, k Keys, b Binding, body []byte, what string) {
 	t.Helper()
-	if _, out, err := c.AppendOpen(nil, b, k, body); err == nil || len(out) > 0 {
+	if out, err := openAs(c, k, b, body, AllClasses); err == nil || len(out) > 0 {
 		t.Errorf("%s: opened", what)
 	}
 }
@@ -93,21 +102,21 @@ func TestSwappedGroupsAndSlotsDoNotOpen(t *testing.T) {
 	t.Parallel()
 	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
 	b := binding("Patient")
-	w := c.begin()
 	one := sealed(t, c, keys, b, `{"resourceType":"Patient","id":"p1","birthDate":"1980-05-01","maritalStatus":{"text":"abc"}}`)
 	two := sealed(t, c, keys, b, `{"resourceType":"Patient","id":"p1","birthDate":"1981-05-01","maritalStatus":{"text":"xyz"}}`)
 	if len(one) != len(two) {
 		t.Fatal("rows must be of one length")
 	}
-	if _, err := c.openHead(w, &b, keys, one); err != nil {
+	head, err := c.OpenHead(b, keys, one)
+	if err != nil {
 		t.Fatal(err)
 	}
-	g := w.groups[0]
+	g := head.outline.groups[0]
 	if g.class != Demographic || g.slots != 2 {
 		t.Fatalf("unexpected outline %+v", g)
 	}
 	start := len(one)
-	for _, g := range w.groups[:w.count] {
+	for _, g := range head.outline.groups[:head.outline.count] {
 		start -= int(g.length)
 	}
 	// The same group of another sealing of the same place.
@@ -133,12 +142,42 @@ func TestSwappedGroupsAndSlotsDoNotOpen(t *testing.T) {
 	refuse(t, c, keys, b, bad, "class exchanged")
 }
 
+// TestHeadOpensNoOtherBody: an opened head lets nothing in that another head
+// speaks of, nor does a head that was never opened.
+func TestHeadOpensNoOtherBody(t *testing.T) {
+	t.Parallel()
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	b := binding("Patient")
+	one, two := sealed(t, c, keys, b, smallPatient), sealed(t, c, keys, b, smallPatient)
+	h, err := c.OpenHead(b, keys, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := b
+	moved.Version++
+	for name, row := range map[string]struct {
+		head Head
+		at   Binding
+		body []byte
+	}{
+		"another record":  {h, b, two},
+		"another version": {h, moved, one},
+		"cut":             {h, b, one[:len(one)-1]},
+		"no body":         {h, b, nil},
+		"a made-up head":  {Head{ID: "p1"}, b, one},
+		"a tombstone's":   {Head{Deleted: true}, b, one},
+	} {
+		if out, err := c.AppendVisible(nil, row.at, keys, &row.head, row.body, AllClasses); err == nil || len(out) > 0 {
+			t.Errorf("%s: opened", name)
+		}
+	}
+}
+
 // TestLengthPrefixesKeepBindingsApart: ("acme","Patient") is not
 // ("acmeP","atient").
 func TestLengthPrefixesKeepBindingsApart(t *testing.T) {
 	t.Parallel()
-	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
-	w := c.begin()
+	keys := ownerKeys(t, newRing(t), [16]byte{1})
 	header := make([]byte, headerBytes)
 	header[1], header[5] = byte(Clinical), byte(keys.Version())
 	b := binding("Patient")
@@ -148,7 +187,15 @@ func TestLengthPrefixesKeepBindingsApart(t *testing.T) {
 		if i == 1 {
 			b.Tenant[15] = 'P'
 		}
-		if err := c.derive(w, &b, keys, header); err != nil {
+		ct, err := NewCipher(Options{Table: table(), Suite: SuiteCounter, Tenant: b.Tenant})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := ct.begin(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ct.derive(w, keys, header); err != nil {
 			t.Fatal(err)
 		}
 		infos[i] = string(w.info)
@@ -175,7 +222,7 @@ func TestHiddenClassesAreNeitherDerivedNorOpened(t *testing.T) {
 	for set := ClassSet(0); set <= AllClasses; set += 2 {
 		var touched ClassSet
 		c.watch = func(_ operation, class Class) { touched |= Set(class) }
-		if _, _, err := c.AppendVisible(nil, binding("Patient"), keys, body, set); err != nil {
+		if _, err := openAs(c, keys, binding("Patient"), body, set); err != nil {
 			t.Fatal(err)
 		}
 		if !set.Contains(touched) {
@@ -204,7 +251,12 @@ func TestTombstoneHasNoClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, r, err := c.Open(binding("Patient"), keys, body, AllClasses)
+	got, err := c.OpenHead(binding("Patient"), keys, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Open(binding("Patient"), keys, &got, body, AllClasses)
+	got.outline = outline{}
 	if err != nil || r != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v %v %v", got, r, err)
 	}
@@ -278,11 +330,11 @@ func TestArbitraryJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		doc := object(r, 4, `"resourceType":"Patient"`)
 		body := sealed(t, c, keys, binding("Patient"), doc)
-		if _, got, err := c.AppendOpen(nil, binding("Patient"), keys, body); err != nil || string(got) != doc {
+		if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != doc {
 			r.Fatalf("%v\n got %s\nwant %s", err, got, doc)
 		}
 		set := ClassSet(rapid.Uint16().Draw(r, "set")) & AllClasses
-		if _, _, err := c.Open(binding("Patient"), keys, body, set); err != nil {
+		if _, err := openAs(c, keys, binding("Patient"), body, set); err != nil {
 			r.Fatalf("mask %s: %v\n%s", set, err, doc)
 		}
 	})

@@ -36,4 +36,6 @@ type Head struct {
 	// Modifiers are the classes that hold a modifier element (isModifier):
 	// when a mask hides one of them the resource is withheld.
 	Modifiers ClassSet
+
+	outline outline // set by OpenHead
 }

@@ -88,21 +88,32 @@ func NewCipher(o Options) (*Cipher, error) {
 type work struct {
 	plan
 	outline
-	out  []byte // class groups being sealed
-	info []byte
-	aad  []byte
-	okm  [64]byte
-	head [numClasses][]byte // opened group bodies by class
-	salt [int(numClasses) * saltBytes]byte
-	iv   [12]byte
+	out   []byte // class groups being sealed
+	info  []byte
+	aad   []byte
+	okm   [64]byte
+	group [numClasses][]byte // groups of the body being opened, by class
+	salt  [int(numClasses) * saltBytes]byte
+	iv    [12]byte
+
+	longest int // bytes of plaintext that stood in plain at most
 }
 
-func (c *Cipher) begin() *work { return c.work.Get().(*work) }
+// begin checks the binding and returns memory that is bound to the record.
+func (c *Cipher) begin(b *Binding) (*work, error) {
+	if b.Tenant != c.tenant || b.Type == "" || b.Version == 0 {
+		return nil, ErrBinding
+	}
+	w := c.work.Get().(*work)
+	w.bindRecord(b)
+	return w, nil
+}
 
 // end wipes keys and plaintext before the memory is used again.
 func (c *Cipher) end(w *work) {
 	clear(w.okm[:])
-	clear(w.plain[:cap(w.plain)])
+	clear(w.plain[:max(w.longest, len(w.plain))])
+	w.longest = 0
 	clear(w.entries)
 	clear(w.arena)
 	clear(w.text)
@@ -113,16 +124,9 @@ func (c *Cipher) end(w *work) {
 	w.plain, w.out, w.at = w.plain[:0], w.out[:0], w.at[:0]
 	w.order, w.modifiers, w.count = 0, 0, 0
 	w.plan.fixed, w.restate = [fixedMembers]uint32{}, [fixedMembers]uint32{}
-	clear(w.head[:])
+	clear(w.group[:])
 	c.work.Put(w)
 }
 
 // maxKeptBytes is the largest buffer that is kept for the next call.
 const maxKeptBytes = 64 << 10
-
-func (c *Cipher) check(b *Binding) error {
-	if b.Tenant != c.tenant || b.Type == "" || b.Version == 0 {
-		return ErrBinding
-	}
-	return nil
-}

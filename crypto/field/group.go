@@ -15,6 +15,7 @@ const (
 	headerBound  = 1 + 1 + 4 + saltBytes // what the derivation takes in
 	headerBytes  = headerBound + commitBytes
 	recordKeyLen = 32
+	maxOverhead  = 12 + 16 // nonce and tag of a slot
 )
 
 // Labels in the associated data of slot 0, which has no element path.
@@ -25,20 +26,26 @@ const (
 
 // derive computes the record key and commitment of a group into w.okm:
 // KDF(class key, header[0:22] ‖ lp(tenant) lp(type) lp(storage key) lp(version)).
-func (c *Cipher) derive(w *work, b *Binding, k Keys, header []byte) error {
+func (c *Cipher) derive(w *work, k Keys, header []byte) error {
 	class := Class(header[1])
 	ck, err := k.ClassKey(binary.BigEndian.Uint32(header[2:6]), uint8(class))
 	if err != nil {
 		return fmt.Errorf("key of class %s: %w", class, err)
 	}
 	c.observe(opDerive, class)
-	w.info = append(w.info[:0], header[:headerBound]...)
+	copy(w.info, header[:headerBound])
+	ck.Derive(&w.okm, w.info)
+	return nil
+}
+
+// bindRecord prepares what every derivation of one record takes in; derive
+// puts the header of the group before it.
+func (w *work) bindRecord(b *Binding) {
+	w.info = append(w.info[:0], make([]byte, headerBound)...)
 	w.info = appendBytes(w.info, b.Tenant[:])
 	w.info = append(binary.AppendUvarint(w.info, uint64(len(b.Type))), b.Type...)
 	w.info = appendBytes(w.info, b.Key[:])
 	w.info = binary.BigEndian.AppendUint64(append(w.info, 8), b.Version)
-	ck.Derive(&w.okm, w.info)
-	return nil
 }
 
 func (c *Cipher) observe(op operation, class Class) {
@@ -69,12 +76,12 @@ func (w *work) nonce(a cipher.AEAD, slot uint32) []byte {
 }
 
 // beginGroup appends the header of a new group and returns its AEAD.
-func (c *Cipher) beginGroup(dst []byte, w *work, b *Binding, k Keys, class Class) ([]byte, cipher.AEAD, error) {
+func (c *Cipher) beginGroup(dst []byte, w *work, k Keys, class Class) ([]byte, cipher.AEAD, error) {
 	start := len(dst)
 	dst = append(dst, byte(c.suite), byte(class))
 	dst = binary.BigEndian.AppendUint32(dst, k.Version())
 	dst = append(dst, w.salt[int(class)*saltBytes:][:saltBytes]...)
-	if err := c.derive(w, b, k, dst[start:]); err != nil {
+	if err := c.derive(w, k, dst[start:]); err != nil {
 		return dst, nil, err
 	}
 	a, err := w.aead(c.suite)
@@ -86,6 +93,7 @@ func (c *Cipher) beginGroup(dst []byte, w *work, b *Binding, k Keys, class Class
 func (c *Cipher) sealSlot(dst []byte, w *work, a cipher.AEAD, class Class, slot uint32, from int) []byte {
 	c.observe(opSeal, class)
 	payload := w.plain[from:]
+	w.longest = max(w.longest, len(w.plain))
 	dst = binary.AppendUvarint(dst, uint64(len(payload)+a.Overhead()))
 	return a.Seal(dst, w.nonce(a, slot), payload, w.aad) // #nosec G407 -- one key per record and class, the slot number as nonce
 }
@@ -97,7 +105,7 @@ func (w *work) bindSlot(slot uint32, label string) {
 
 // openGroup checks the header of a group against the derivation and returns
 // its AEAD. The key version in the header names exactly one DEK version.
-func (c *Cipher) openGroup(w *work, b *Binding, k Keys, class Class, r *reader) (cipher.AEAD, error) {
+func (c *Cipher) openGroup(w *work, k Keys, class Class, r *reader) (cipher.AEAD, error) {
 	header := r.take(headerBytes)
 	if r.bad || Class(header[1]) != class {
 		return nil, ErrCorrupt
@@ -106,7 +114,7 @@ func (c *Cipher) openGroup(w *work, b *Binding, k Keys, class Class, r *reader) 
 	if s != SuiteCounter && s != SuiteRandom {
 		return nil, ErrFormat
 	}
-	if err := c.derive(w, b, k, header); err != nil {
+	if err := c.derive(w, k, header); err != nil {
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare(header[headerBound:], w.okm[recordKeyLen:][:commitBytes]) != 1 {

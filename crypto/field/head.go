@@ -13,6 +13,7 @@ type groupInfo struct {
 
 // outline is the part of group 0 that concerns the envelope.
 type outline struct {
+	start     uint32 // where the class groups begin in an opened body; 0 elsewhere
 	groups    [numClasses]groupInfo
 	count     int
 	positions uint32 // how many places the document has
@@ -74,7 +75,7 @@ func appendHead(dst []byte, h *Head, o *outline) []byte {
 }
 
 // readHead decodes group 0 strictly.
-func readHead(b []byte, o *outline) (h Head, ok bool) {
+func readHead(b []byte) (h Head, ok bool) {
 	r := reader{b: b}
 	flags := r.byte()
 	h.Deleted, h.Upsert = flags&headDeleted != 0, flags&headUpsert != 0
@@ -98,9 +99,9 @@ func readHead(b []byte, o *outline) (h Head, ok bool) {
 	if m := r.take(2); !r.bad {
 		h.Modifiers = ClassSet(binary.BigEndian.Uint16(m))
 	}
-	r.outline(o)
-	for i := range o.groups[:o.count] {
-		h.Present |= Set(o.groups[i].class)
+	r.outline(&h.outline)
+	for i := range h.outline.groups[:h.outline.count] {
+		h.Present |= Set(h.outline.groups[i].class)
 	}
 	return h, !r.bad && flags < headUpsert<<1 && r.zero()
 }

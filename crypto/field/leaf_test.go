@@ -32,7 +32,7 @@ func TestLeafSwitchSealsEachLeafAlone(t *testing.T) {
 	if seals != 1+3 { // the map and three leaves
 		t.Errorf("%d slots sealed", seals)
 	}
-	if _, got, err := c.AppendOpen(nil, binding("Patient"), keys, body); err != nil || string(got) != doc {
+	if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != doc {
 		t.Errorf("%v %s", err, got)
 	}
 }

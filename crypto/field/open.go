@@ -8,28 +8,32 @@ import (
 )
 
 // OpenHead opens group 0 only. It proves that no class group was dropped,
-// exchanged or cut, without opening any.
+// exchanged or cut, without opening any. The head is what the other opening
+// methods start from, so that group 0 is opened once.
 func (c *Cipher) OpenHead(b Binding, k Keys, body []byte) (Head, error) {
-	w := c.begin()
+	w, err := c.begin(&b)
+	if err != nil {
+		return Head{}, err
+	}
 	defer c.end(w)
-	return c.openHead(w, &b, k, body)
+	return c.openHead(w, k, body)
 }
 
 // Open returns the resource as a caller who sees the given classes may have
-// it. Hidden classes are not derived and not opened; where limited is visible
-// and the source is not, the limited stand-in takes its place. resourceType,
-// id and meta (versionId, lastUpdated) are always there. A tombstone has a nil
-// resource.
-func (c *Cipher) Open(b Binding, k Keys, body []byte, visible ClassSet) (Head, *fhir.Resource, error) {
-	h, doc, err := c.AppendVisible(nil, b, k, body, visible)
+// it; h is what OpenHead returned for the same body. Hidden classes are not
+// derived and not opened; where limited is visible and the source is not, the
+// limited stand-in takes its place. resourceType, id and meta (versionId,
+// lastUpdated) are always there. A tombstone has a nil resource.
+func (c *Cipher) Open(b Binding, k Keys, h *Head, body []byte, visible ClassSet) (*fhir.Resource, error) {
+	doc, err := c.AppendVisible(make([]byte, 0, len(body)), b, k, h, body, visible)
 	if err != nil || h.Deleted {
-		return h, nil, err
+		return nil, err
 	}
 	r, err := fhir.Parse(doc, openLimits)
 	if err != nil {
-		return Head{}, nil, fmt.Errorf("%w: opened bytes are no resource", ErrCorrupt)
+		return nil, fmt.Errorf("%w: opened bytes are no resource", ErrCorrupt)
 	}
-	return h, r, nil
+	return r, nil
 }
 
 // openLimits are above every limit that is applied on the way in.
@@ -37,44 +41,45 @@ var openLimits = fhir.Limits{MaxBytes: 1 << 30, MaxDepth: 10_000}
 
 // AppendOpen appends the resource with all its classes as JSON, byte for byte
 // as it was sealed.
-func (c *Cipher) AppendOpen(dst []byte, b Binding, k Keys, body []byte) (Head, []byte, error) {
-	return c.AppendVisible(dst, b, k, body, AllClasses)
+func (c *Cipher) AppendOpen(dst []byte, b Binding, k Keys, h *Head, body []byte) ([]byte, error) {
+	return c.AppendVisible(dst, b, k, h, body, AllClasses)
 }
 
 // AppendVisible appends what Open returns, as JSON.
-func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, body []byte, visible ClassSet) (Head, []byte, error) {
-	w := c.begin()
-	defer c.end(w)
-	h, err := c.openHead(w, &b, k, body)
-	if err != nil || h.Deleted {
-		return h, dst, err
+func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, h *Head, body []byte, visible ClassSet) ([]byte, error) {
+	w, err := c.begin(&b)
+	if err != nil {
+		return dst, err
 	}
-	for i := range w.groups[:w.count] {
-		g := &w.groups[i]
+	defer c.end(w)
+	if !w.locate(&h.outline, body) {
+		return dst, ErrCorrupt
+	}
+	if h.Deleted {
+		return dst, nil
+	}
+	for i := range h.outline.groups[:h.outline.count] {
+		g := &h.outline.groups[i]
 		if !visible.Has(g.class) {
 			continue
 		}
-		if err := c.openClass(w, &b, k, g, visible); err != nil {
-			return Head{}, dst, fmt.Errorf("opening class %s: %w", g.class, err)
+		if err := c.openClass(w, k, g, visible); err != nil {
+			return dst, fmt.Errorf("opening class %s: %w", g.class, err)
 		}
 	}
 	if !w.arrange(visible, h.Present) {
-		return Head{}, dst, ErrCorrupt
+		return dst, ErrCorrupt
 	}
-	return h, w.emit(dst, &h, b), nil
+	return w.emit(dst, h, b), nil
 }
 
-// openHead opens group 0 and checks length, class and commitment of every
-// group against it.
-func (c *Cipher) openHead(w *work, b *Binding, k Keys, body []byte) (Head, error) {
-	if err := c.check(b); err != nil {
-		return Head{}, err
-	}
+// openHead opens group 0 and finds every group that it names.
+func (c *Cipher) openHead(w *work, k Keys, body []byte) (Head, error) {
 	r := reader{b: body}
 	if r.byte() != formatVersion {
 		return Head{}, ErrFormat
 	}
-	a, err := c.openGroup(w, b, k, Group0, &r)
+	a, err := c.openGroup(w, k, Group0, &r)
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
 	}
@@ -83,32 +88,40 @@ func (c *Cipher) openHead(w *work, b *Binding, k Keys, body []byte) (Head, error
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
 	}
-	h, ok := readHead(w.plain[from:], &w.outline)
-	if !ok {
-		return Head{}, ErrCorrupt
-	}
-	w.order, w.plan.fixed = w.positions, w.outline.fixed
-	for i := range w.groups[:w.count] {
-		g := &w.groups[i]
-		group := r.take(uint64(g.length))
-		if len(group) < headerBytes || Class(group[1]) != g.class ||
-			subtle.ConstantTimeCompare(group[headerBound:headerBytes], g.commit[:]) != 1 {
-			return Head{}, ErrCorrupt
-		}
-		w.head[g.class] = group
-	}
-	if r.bad || len(r.b) > 0 {
+	h, ok := readHead(w.plain[from:])
+	h.outline.start = uint32(len(body) - len(r.b))
+	if !ok || !w.locate(&h.outline, body) {
 		return Head{}, ErrCorrupt
 	}
 	return h, nil
 }
 
+// locate finds the groups of a body and checks length, class and commitment of
+// each against the outline, so that a head opens no other body than its own.
+func (w *work) locate(o *outline, body []byte) bool {
+	if o.start == 0 || int(o.start) > len(body) {
+		return false // not from OpenHead
+	}
+	w.order, w.plan.fixed = o.positions, o.fixed
+	r := reader{b: body[o.start:]}
+	for i := range o.groups[:o.count] {
+		g := &o.groups[i]
+		group := r.take(uint64(g.length))
+		if len(group) < headerBytes || Class(group[1]) != g.class ||
+			subtle.ConstantTimeCompare(group[headerBound:headerBytes], g.commit[:]) != 1 {
+			return false
+		}
+		w.group[g.class] = group
+	}
+	return !r.bad && len(r.b) == 0
+}
+
 // openClass opens the slots of one visible class. A slot that needs a hidden
 // class too is passed over unopened; a stand-in that is not needed is opened
 // all the same, so that changing it is found.
-func (c *Cipher) openClass(w *work, b *Binding, k Keys, g *groupInfo, visible ClassSet) error {
-	r := reader{b: w.head[g.class]}
-	a, err := c.openGroup(w, b, k, g.class, &r)
+func (c *Cipher) openClass(w *work, k Keys, g *groupInfo, visible ClassSet) error {
+	r := reader{b: w.group[g.class]}
+	a, err := c.openGroup(w, k, g.class, &r)
 	if err != nil {
 		return err
 	}

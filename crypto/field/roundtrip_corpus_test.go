@@ -53,7 +53,7 @@ func TestCorpusRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		_, got, err := c.AppendOpen(nil, binding(r.Type()), keys, body)
+		got, err := openAs(c, keys, binding(r.Type()), body, AllClasses)
 		if err != nil || string(got) != string(r.AppendJSON(nil)) {
 			t.Errorf("%s differs: %v", name, err)
 		}
@@ -72,7 +72,7 @@ func TestResearcherSeesNoHiddenValue(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		_, got, err := c.AppendVisible(nil, binding(r.Type()), keys, body, visible)
+		got, err := openAs(c, keys, binding(r.Type()), body, visible)
 		if err != nil {
 			t.Fatal(name, err)
 		}

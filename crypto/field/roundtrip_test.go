@@ -38,7 +38,7 @@ func TestAllClassesRoundTripByteExact(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, got, err := c.AppendOpen(nil, binding("Patient"), keys, body)
+			got, err := openAs(c, keys, binding("Patient"), body, AllClasses)
 			if err != nil || string(got) != patientJSON {
 				t.Fatalf("%v\n%s", err, got)
 			}
@@ -77,11 +77,15 @@ func TestMaskedViews(t *testing.T) {
 		{"restricted without its element", Set(Restricted), head + `,"extension":[{"url":"urn:unknown","valueString":"Secret1"}]}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, got, err := c.AppendVisible(nil, binding("Patient"), keys, body, row.visible)
+			got, err := openAs(c, keys, binding("Patient"), body, row.visible)
 			if err != nil || string(got) != row.want {
 				t.Errorf("%v\n got %s\nwant %s", err, got, row.want)
 			}
-			if _, r, err := c.Open(binding("Patient"), keys, body, row.visible); err != nil || string(r.AppendJSON(nil)) != string(got) {
+			h, err := c.OpenHead(binding("Patient"), keys, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := c.Open(binding("Patient"), keys, &h, body, row.visible); err != nil || string(r.AppendJSON(nil)) != string(got) {
 				t.Errorf("tree differs: %v", err)
 			}
 		})

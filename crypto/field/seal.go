@@ -1,8 +1,10 @@
 package field
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/fieldseal/fieldseal/fhir"
 )
@@ -12,13 +14,13 @@ import (
 // 0. A nil r is a tombstone: group 0 alone. r is only read. The record opens
 // only under the same binding.
 func (c *Cipher) Seal(dst []byte, b Binding, k Keys, h *Head, r *fhir.Resource) ([]byte, error) {
-	if err := c.check(&b); err != nil {
-		return dst, err
-	}
 	if r != nil && r.Type() != b.Type {
 		return dst, fmt.Errorf("%w: resource is of another type", ErrBinding)
 	}
-	w := c.begin()
+	w, err := c.begin(&b)
+	if err != nil {
+		return dst, err
+	}
 	defer c.end(w)
 	if r != nil {
 		w.split(h, b, r.Root())
@@ -26,14 +28,14 @@ func (c *Cipher) Seal(dst []byte, b Binding, k Keys, h *Head, r *fhir.Resource) 
 	if len(w.entries) > maxPositions {
 		return dst, ErrTooLarge
 	}
-	if err := c.sealClasses(w, &b, k, h); err != nil {
+	if err := c.sealClasses(w, k, h); err != nil {
 		return dst, fmt.Errorf("sealing record: %w", err)
 	}
-	return c.sealHead(dst, w, &b, k, h)
+	return c.sealHead(dst, w, k, h)
 }
 
 // sealClasses seals each present class into w.out and notes it in the outline.
-func (c *Cipher) sealClasses(w *work, b *Binding, k Keys, h *Head) error {
+func (c *Cipher) sealClasses(w *work, k Keys, h *Head) error {
 	var slots [numClasses]uint32
 	h.Present, h.Modifiers = 0, w.modifiers
 	for i := range w.entries {
@@ -48,7 +50,7 @@ func (c *Cipher) sealClasses(w *work, b *Binding, k Keys, h *Head) error {
 			continue
 		}
 		start := len(w.out)
-		if err := c.sealClass(w, b, k, class); err != nil {
+		if err := c.sealClass(w, k, class); err != nil {
 			return err
 		}
 		g := &w.groups[w.count]
@@ -60,8 +62,8 @@ func (c *Cipher) sealClasses(w *work, b *Binding, k Keys, h *Head) error {
 	return nil
 }
 
-func (c *Cipher) sealClass(w *work, b *Binding, k Keys, class Class) error {
-	out, a, err := c.beginGroup(w.out, w, b, k, class)
+func (c *Cipher) sealClass(w *work, k Keys, class Class) error {
+	out, a, err := c.beginGroup(w.out, w, k, class)
 	if err != nil {
 		return err
 	}
@@ -93,12 +95,13 @@ func (e *entry) appendPayload(dst []byte) []byte {
 }
 
 // sealHead appends format byte, group 0 and the class groups.
-func (c *Cipher) sealHead(dst []byte, w *work, b *Binding, k Keys, h *Head) ([]byte, error) {
-	out, a, err := c.beginGroup(append(dst, formatVersion), w, b, k, Group0)
+func (c *Cipher) sealHead(dst []byte, w *work, k Keys, h *Head) ([]byte, error) {
+	w.plain = pad(appendHead(w.plain[:0], h, &w.outline), 0, 0)
+	dst = slices.Grow(dst, 1+headerBytes+binary.MaxVarintLen32+len(w.plain)+maxOverhead+len(w.out))
+	out, a, err := c.beginGroup(append(dst, formatVersion), w, k, Group0)
 	if err != nil {
 		return dst, fmt.Errorf("sealing head: %w", err)
 	}
-	w.plain = pad(appendHead(w.plain[:0], h, &w.outline), 0, 0)
 	w.bindSlot(0, labelHead)
 	out = c.sealSlot(out, w, a, Group0, 0, 0)
 	return append(out, w.out...), nil

@@ -115,13 +115,12 @@ func appendFixed(dst []byte, f int, h *Head, b Binding) []byte {
 	case fixedType:
 		return append(append(append(dst, '"'), b.Type...), '"')
 	case fixedID:
-		v := fhir.NewString(h.ID)
-		return append(dst, v.Raw()...)
+		return fhir.AppendString(dst, h.ID)
 	}
 	dst = append(dst, `{"versionId":"`...)
 	dst = strconv.AppendUint(dst, b.Version, 10)
 	dst = append(dst, `","lastUpdated":"`...)
-	dst = append(dst, fhir.FormatInstant(time.UnixMicro(h.Updated))...)
+	dst = fhir.AppendInstant(dst, time.UnixMicro(h.Updated))
 	return append(dst, `"}`...)
 }
 

@@ -79,7 +79,7 @@ func TestFrozenRecordsStillOpen(t *testing.T) {
 	}
 	c := newCipher(t, SuiteCounter)
 	for _, body := range [][]byte{v.Counter, v.Random} {
-		if _, got, err := c.AppendOpen(nil, binding("Patient"), keys, body); err != nil || string(got) != patientJSON {
+		if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != patientJSON {
 			t.Errorf("frozen record: %v", err)
 		}
 	}

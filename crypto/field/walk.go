@@ -23,6 +23,12 @@ type member struct {
 	walk  *walk
 }
 
+// inherits reports that the value has the class of its container, whatever it
+// is.
+func (m *member) inherits() bool {
+	return m.class == Group0 && m.flags&isLeaf == 0 && (m.kind == primitive || m.kind == complexType)
+}
+
 type kind uint8
 
 const (
@@ -195,7 +201,7 @@ func (t *Table) nameID(name string) int32 {
 func (t *Table) uniform(c cursor, n *fhir.Node) (Class, bool) {
 	if n.Kind() == fhir.Object {
 		c = t.enter(c, n)
-		if c.walk != nil && c.walk.blanket && c.flags&isLeaf == 0 {
+		if c.walk != nil && c.flags&isLeaf == 0 && (c.walk.blanket || c.class != Group0 && n.Len() > 0 && c.walk.plain(n)) {
 			return c.class, true
 		}
 	}
@@ -218,4 +224,32 @@ func (t *Table) uniform(c cursor, n *fhir.Node) (Class, bool) {
 		first = class
 	}
 	return first, true
+}
+
+// plain reports whether all below an object are known elements with the class
+// of their container. It is the common case and needs no cursor.
+func (w *walk) plain(n *fhir.Node) bool {
+	for i := range n.Len() {
+		child := n.At(i)
+		m := w.member(child.Name())
+		if m == nil || !m.inherits() || !m.plain(child) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *member) plain(n *fhir.Node) bool {
+	if n.Len() == 0 {
+		return true
+	}
+	if n.Kind() == fhir.Object {
+		return m.walk != nil && m.walk.plain(n)
+	}
+	for i := range n.Len() {
+		if !m.plain(n.At(i)) {
+			return false
+		}
+	}
+	return true
 }

@@ -31,9 +31,9 @@ func (c *counting) OpenHead(b field.Binding, k field.Keys, body []byte) (field.H
 	return c.Cipher.OpenHead(b, k, body)
 }
 
-func (c *counting) Open(b field.Binding, k field.Keys, body []byte, v field.ClassSet) (field.Head, *fhir.Resource, error) {
+func (c *counting) Open(b field.Binding, k field.Keys, h *field.Head, body []byte, v field.ClassSet) (*fhir.Resource, error) {
 	c.opens.Add(1)
-	return c.Cipher.Open(b, k, body, v)
+	return c.Cipher.Open(b, k, h, body, v)
 }
 
 // room is a vault over a real engine and a real keyring.

@@ -42,8 +42,8 @@ var ErrKeysLost = errors.New("the keystore is older than the data: keys of a sto
 type Cipher interface {
 	Seal(dst []byte, b field.Binding, k field.Keys, h *field.Head, r *fhir.Resource) ([]byte, error)
 	OpenHead(b field.Binding, k field.Keys, body []byte) (field.Head, error)
-	Open(b field.Binding, k field.Keys, body []byte, visible field.ClassSet) (field.Head, *fhir.Resource, error)
-	AppendOpen(dst []byte, b field.Binding, k field.Keys, body []byte) (field.Head, []byte, error)
+	Open(b field.Binding, k field.Keys, h *field.Head, body []byte, visible field.ClassSet) (*fhir.Resource, error)
+	AppendOpen(dst []byte, b field.Binding, k field.Keys, h *field.Head, body []byte) ([]byte, error)
 }
 
 // Options are the parts of a Vault; all are required but those that say
@@ -181,14 +181,12 @@ func gone(err error) error {
 // Open returns the tree of the visible classes. Hidden classes are not
 // decrypted.
 func (v *Vault) Open(s *Stored, visible field.ClassSet) (*fhir.Resource, error) {
-	_, r, err := v.cipher.Open(v.binding(s.Record), s.keys, s.Record.Body, visible)
-	return r, err
+	return v.cipher.Open(v.binding(s.Record), s.keys, &s.Head, s.Record.Body, visible)
 }
 
 // AppendOpen appends the JSON of all classes.
 func (v *Vault) AppendOpen(dst []byte, s *Stored) ([]byte, error) {
-	_, dst, err := v.cipher.AppendOpen(dst, v.binding(s.Record), s.keys, s.Record.Body)
-	return dst, err
+	return v.cipher.AppendOpen(dst, v.binding(s.Record), s.keys, &s.Head, s.Record.Body)
 }
 
 func (v *Vault) binding(rec repository.Record) field.Binding {

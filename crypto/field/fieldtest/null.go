@@ -46,53 +46,60 @@ func (n *InsecureNull) Seal(dst []byte, b field.Binding, _ field.Keys, h *field.
 }
 
 // OpenHead reads the head.
-func (n *InsecureNull) OpenHead(_ field.Binding, _ field.Keys, body []byte) (field.Head, error) {
-	h, _, err := split(body)
-	return h, err
+func (n *InsecureNull) OpenHead(_ field.Binding, _ field.Keys, body []byte) (h field.Head, err error) {
+	head, _, err := split(body)
+	if err != nil {
+		return h, err
+	}
+	return h, json.Unmarshal(head, &h)
 }
 
-func split(body []byte) (h field.Head, doc []byte, err error) {
+func split(body []byte) (head, doc []byte, err error) {
 	if len(body) == 0 || body[0] != formatNull {
-		return h, nil, field.ErrFormat
+		return nil, nil, field.ErrFormat
 	}
 	size, n := binary.Uvarint(body[1:])
 	if n <= 0 || size > uint64(len(body)-1-n) {
-		return h, nil, field.ErrCorrupt
+		return nil, nil, field.ErrCorrupt
 	}
-	err = json.Unmarshal(body[1+n:][:size], &h)
-	return h, body[1+n+int(size):], err
+	return body[1+n:][:size], body[1+n+int(size):], nil
+}
+
+func document(body []byte) ([]byte, error) {
+	_, doc, err := split(body)
+	return doc, err
 }
 
 // AppendOpen appends the stored JSON.
-func (n *InsecureNull) AppendOpen(dst []byte, _ field.Binding, _ field.Keys, body []byte) (field.Head, []byte, error) {
-	h, doc, err := split(body)
-	return h, append(dst, doc...), err
+func (n *InsecureNull) AppendOpen(dst []byte, _ field.Binding, _ field.Keys, _ *field.Head, body []byte) ([]byte, error) {
+	doc, err := document(body)
+	return append(dst, doc...), err
 }
 
 // AppendVisible appends what Open returns, as JSON.
-func (n *InsecureNull) AppendVisible(dst []byte, b field.Binding, k field.Keys, body []byte, visible field.ClassSet) (field.Head, []byte, error) {
-	h, r, err := n.Open(b, k, body, visible)
+func (n *InsecureNull) AppendVisible(dst []byte, b field.Binding, k field.Keys, h *field.Head, body []byte, visible field.ClassSet) ([]byte, error) {
+	r, err := n.Open(b, k, h, body, visible)
 	if err != nil || r == nil {
-		return h, dst, err
+		return dst, err
 	}
-	return h, r.AppendJSON(dst), nil
+	return r.AppendJSON(dst), nil
 }
 
 // Open parses the stored JSON and drops what is hidden. It makes no limited
 // stand-ins.
-func (n *InsecureNull) Open(b field.Binding, _ field.Keys, body []byte, visible field.ClassSet) (field.Head, *fhir.Resource, error) {
-	h, doc, err := split(body)
+func (n *InsecureNull) Open(b field.Binding, _ field.Keys, h *field.Head, body []byte, visible field.ClassSet) (*fhir.Resource, error) {
+	doc, err := document(body)
 	if err != nil || h.Deleted {
-		return h, nil, err
+		return nil, err
 	}
 	r, err := fhir.Parse(doc, fhir.DefaultLimits)
 	if err != nil {
-		return h, nil, err
+		return nil, err
 	}
 	if !visible.Contains(h.Present) {
 		prune(n.table.Root(b.Type), r.Root(), visible, true)
 	}
-	return h, r, nil
+	return r, nil
 }
 
 func prune(c field.Cursor, n *fhir.Node, visible field.ClassSet, root bool) (empty bool) {

@@ -33,10 +33,14 @@ func TestNullCipherIsUnknownToTheProduct(t *testing.T) {
 	if err != nil || h.Present != field.Set(field.Identifier, field.Administrative) {
 		t.Fatal(err, h.Present)
 	}
-	if _, got, err := null.AppendOpen(nil, b, keys, body); err != nil || string(got) != doc {
+	head, err := null.OpenHead(b, keys, body)
+	if err != nil || head.ID != "a" {
+		t.Fatal(err, head.ID)
+	}
+	if got, err := null.AppendOpen(nil, b, keys, &head, body); err != nil || string(got) != doc {
 		t.Errorf("%v %s", err, got)
 	}
-	if _, got, _ := null.AppendVisible(nil, b, keys, body, field.Set(field.Administrative)); string(got) != `{"resourceType":"Patient","id":"a","active":true}` {
+	if got, _ := null.AppendVisible(nil, b, keys, &head, body, field.Set(field.Administrative)); string(got) != `{"resourceType":"Patient","id":"a","active":true}` {
 		t.Errorf("masked: %s", got)
 	}
 	product, err := field.NewCipher(field.Options{Table: table, Suite: field.SuiteCounter})
