@@ -12,18 +12,21 @@ func readDate(x *extraction, n *fhir.Node, l *leaf) bool {
 }
 
 // readPeriod emits the interval from the first of start to the last of end; a
-// missing bound is open (R4 search.html#date).
+// missing bound is open (R4 search.html#date). An end before the start
+// contradicts per-1 (R4 datatypes.html#Period): then it is the interval that
+// holds both, so that From is before Until in every value.
 func readPeriod(x *extraction, n *fhir.Node, l *leaf) bool {
-	from, _, startsAt := ParseTime(n.Member("start").Text())
-	_, until, endsAt := ParseTime(n.Member("end").Text())
-	if !startsAt && !endsAt {
+	from, startUntil, startsAt := ParseTime(n.Member("start").Text())
+	endFrom, until, endsAt := ParseTime(n.Member("end").Text())
+	switch {
+	case !startsAt && !endsAt:
 		return true
-	}
-	if !startsAt {
+	case !startsAt:
 		from = Beginning
-	}
-	if !endsAt {
+	case !endsAt:
 		until = EndOfTime
+	case until <= from:
+		from, until = endFrom, startUntil
 	}
 	x.v.From, x.v.Until = from, until
 	return x.emit(Date, l)

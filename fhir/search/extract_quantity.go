@@ -33,11 +33,21 @@ func readNumber(x *extraction, n *fhir.Node, l *leaf) bool {
 // readNumberRange emits a Range for a number parameter; its unit is not
 // compared.
 func readNumberRange(x *extraction, n *fhir.Node, l *leaf) bool {
-	x.v.Low, x.v.High = number(n.Member("low").Member("value")), number(n.Member("high").Member("value"))
-	if x.v.Low == nil && x.v.High == nil {
+	low, high := number(n.Member("low").Member("value")), number(n.Member("high").Member("value"))
+	if low == nil && high == nil {
 		return true
 	}
+	x.v.Low, x.v.High = ascending(low, high)
 	return x.emit(Number, l)
+}
+
+// ascending exchanges the ends of a Range whose low end is above the high one,
+// which contradicts rng-2 (R4 datatypes.html#Range). nil is an open end.
+func ascending(low, high *apd.Decimal) (*apd.Decimal, *apd.Decimal) {
+	if low != nil && high != nil && low.Cmp(high) > 0 {
+		return high, low
+	}
+	return low, high
 }
 
 // readQuantity emits a Quantity. With a comparator the true value lies beyond
@@ -80,13 +90,14 @@ func readMoney(x *extraction, n *fhir.Node, l *leaf) bool {
 // are the same (R4 datatypes.html#Range rng-2).
 func readRange(x *extraction, n *fhir.Node, l *leaf) bool {
 	low, high := n.Member("low"), n.Member("high")
-	x.v.Low, x.v.High = number(low.Member("value")), number(high.Member("value"))
-	if x.v.Low == nil && x.v.High == nil {
+	from, to := number(low.Member("value")), number(high.Member("value"))
+	if from == nil && to == nil {
 		return true
 	}
 	x.unit(low)
-	if x.v.Low == nil {
+	if from == nil {
 		x.unit(high)
 	}
+	x.v.Low, x.v.High = ascending(from, to)
 	return x.emit(QuantityKind, l)
 }

@@ -56,5 +56,6 @@ func (p *Parameter) CaseSensitive(system string) bool {
 }
 
 // FoldCode is the form in which two codes are the same when case makes no
-// difference.
-func FoldCode(code string) string { return strings.ToLower(code) }
+// difference. Upper case comes first, because letters such as the two small
+// sigmas share no other form. Stored tokens depend on this rule.
+func FoldCode(code string) string { return strings.ToLower(strings.ToUpper(code)) }
