@@ -17,7 +17,13 @@ const maxLinked = 10_000
 func (x *finder) resolve(ctx context.Context, expressions []*search.Expression) error {
 	for _, e := range expressions {
 		for _, c := range e.Conditions {
-			if c.Link == nil || x.links[c.Link] != nil {
+			if c.Link == nil {
+				if err := x.expand(ctx, c); err != nil {
+					return err
+				}
+				continue
+			}
+			if x.links[c.Link] != nil {
 				continue
 			}
 			if err := x.resolve(ctx, c.Link.Targets); err != nil {

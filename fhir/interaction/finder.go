@@ -39,6 +39,7 @@ type finder struct {
 	first   authz.Grant // of the first type searched: it releases the answer
 	grants  map[authz.Request]decision
 	links   map[*search.Link]sealed.LinkSet
+	codes   map[*search.Condition][]string // of conditions that ask for concepts
 	matcher search.Matcher
 	checked int // candidates
 	matched int
@@ -51,8 +52,9 @@ type decision struct {
 }
 
 func (s *Service) newFinder(c Call, w within) *finder {
-	x := &finder{Service: s, call: c, where: w, grants: map[authz.Request]decision{}, links: map[*search.Link]sealed.LinkSet{}}
-	x.matcher = search.Matcher{Catalog: s.Catalog, Terminology: s.Terminology, Links: x, Now: time.Now()}
+	x := &finder{Service: s, call: c, where: w, grants: map[authz.Request]decision{}, links: map[*search.Link]sealed.LinkSet{},
+		codes: map[*search.Condition][]string{}}
+	x.matcher = search.Matcher{Catalog: s.Catalog, Terminology: subsumption{s.Terminology}, Links: x, Now: time.Now()}
 	return x
 }
 
@@ -116,7 +118,7 @@ func (x *finder) find(ctx context.Context, e *search.Expression, open field.Clas
 // plan narrows to what the caller is confined to, so that nobody's search
 // walks over the records of others.
 func (x *finder) plan(ctx context.Context, g authz.Grant, e *search.Expression, estimate bool) (sealed.Plan, error) {
-	scope := sealed.Scope{Links: x.links, Now: x.matcher.Now, Estimate: estimate}
+	scope := sealed.Scope{Links: x.links, Codes: x.codes, Now: x.matcher.Now, Estimate: estimate}
 	if m := x.where.compartment; m != nil && m.code == "Patient" && x.searched(e) {
 		scope.Patient = (*repository.Owner)(&m.key)
 	} else if key, ok := g.Subject().PatientKey(); ok && g.Confined() {
@@ -239,10 +241,15 @@ func tooCostly(e *search.Expression) *Failure {
 
 func searchFailure(err error) error {
 	var pe *search.ParameterError
-	if !errors.As(err, &pe) {
+	var ue *search.UndecidedError
+	switch {
+	case errors.As(err, &ue):
+		return undecided(ue)
+	case !errors.As(err, &pe):
 		return err
 	}
 	f := fail(Malformed, err, "%s", pe.Error())
+	f.Issues[0].Expression = parameterPath(pe.Parameter)
 	if errors.Is(err, search.ErrNotOffered) || errors.Is(err, search.ErrUnknownParameter) {
 		f.Issues[0].Code = "not-supported"
 	}

@@ -50,7 +50,7 @@ type Options struct {
 	Redactor    *redact.Redactor
 	Classes     *field.Table
 	Catalog     *search.Catalog
-	Terminology search.Terminology
+	Terminology Terminology
 	Limits      fhir.Limits
 	Base        string // FHIR base URL without a slash at the end
 	MaxEntries  int    // of a Bundle

@@ -17,15 +17,26 @@ func (x *finder) permit(ctx context.Context, e *search.Expression) error {
 		return err
 	}
 	for _, c := range e.Conditions {
-		switch {
-		case c.Link != nil:
+		if c.Link != nil {
 			err = x.permitLink(ctx, g, c)
-		case !g.Ceiling().Contains(c.Parameter.Needs(c.Modifier)):
-			err = hiddenParameter(c.Name)
+		} else {
+			err = x.permitCondition(ctx, g, c)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// permitCondition refuses a condition that compares what the caller may not
+// see.
+func (x *finder) permitCondition(ctx context.Context, g authz.Grant, c *search.Condition) error {
+	if !g.Ceiling().Contains(c.Parameter.Needs(c.Modifier)) {
+		return hiddenParameter(c.Name)
+	}
+	if c.Recurses() {
+		return x.permitRecursion(ctx, c)
 	}
 	return nil
 }

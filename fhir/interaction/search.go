@@ -234,8 +234,15 @@ func (s *Service) shaped(q *search.Search, h hit, mode string) ([]byte, error) {
 // permitSearch refuses a search that reads what role and scope hide, before
 // anything is looked at (decision 16).
 func (x *finder) permitSearch(ctx context.Context, ev *audit.Event, q *search.Search) error {
-	kept := q.Expressions[:0]
-	for _, e := range q.Expressions {
+	x.where.every = x.where.every || q.Everything
+	var kept []int
+	for i, e := range q.Expressions {
+		if e.Type == auditEvent {
+			if x.where.every {
+				continue
+			}
+			return fail(Malformed, nil, "AuditEvent is searched at [base]/AuditEvent, by itself")
+		}
 		g, err := x.grant(ctx, authz.Search, e.Type)
 		if x.where.every && isDenied(err) {
 			continue
@@ -249,15 +256,35 @@ func (x *finder) permitSearch(ctx context.Context, ev *audit.Event, q *search.Se
 		if !x.first.Allowed() {
 			x.first, ev.PolicyRevision = g, g.Revision()
 		}
-		kept = append(kept, e)
+		kept = append(kept, i)
 	}
-	if q.Expressions = kept; len(kept) == 0 {
+	if len(kept) == 0 {
 		return authz.ErrDenied
 	}
+	keep(q, kept)
 	if err := x.permitShape(ctx, q); err != nil {
 		return err
 	}
 	return x.enter(ctx, q)
+}
+
+// keep leaves the expressions of the indices, and what orders them.
+func keep(q *search.Search, indices []int) {
+	if len(indices) == len(q.Expressions) {
+		return
+	}
+	expressions := make([]*search.Expression, len(indices))
+	sort := slices.Clone(q.Sort)
+	for k := range sort {
+		sort[k].Parameters = make([]*search.Parameter, len(indices))
+	}
+	for to, from := range indices {
+		expressions[to] = q.Expressions[from]
+		for k := range sort {
+			sort[k].Parameters[to] = q.Sort[k].Parameters[from]
+		}
+	}
+	q.Expressions, q.Sort = expressions, sort
 }
 
 // permitShape is permit for what orders and follows.

@@ -50,6 +50,7 @@ func NewCatalog(reg *definition.Registry, classes Classifier) (*Catalog, error) 
 		}
 		c.types[name] = t
 	}
+	c.markHierarchical()
 	return c, nil
 }
 

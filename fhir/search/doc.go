@@ -21,8 +21,8 @@
 //   - a reference in a query names no version and finds every version; an id
 //     alone means the types that the parameter may lead to.
 //
-// Not offered: _filter, _text, _content, _query, _list, searching in contained
-// resources, and :above and :below over hierarchies of references.
+// Not offered: _filter, _text, _content, _query, _list and searching in contained
+// resources.
 //
 // Parameters with New is the older, identifier-only form of the same.
 //

@@ -34,3 +34,17 @@ func (e *ParameterError) Error() string {
 }
 
 func (e *ParameterError) Unwrap() error { return e.Err }
+
+// UndecidedError means that the terminology could not tell whether codes fit
+// what a parameter asks. Its text names neither.
+type UndecidedError struct {
+	Parameter string
+	Err       error // of Terminology
+}
+
+func (e *UndecidedError) Error() string {
+	return e.Parameter + ": the terminology held here cannot answer"
+}
+
+// Unwrap returns the terminology's error.
+func (e *UndecidedError) Unwrap() error { return e.Err }

@@ -122,12 +122,15 @@ const (
 type Search struct {
 	// Expressions has one entry per searched type, in order.
 	Expressions []*Expression
-	Sort        []SortKey
-	Includes    []Include
-	Count       int // page size asked for, -1 when none
-	Total       Total
-	Summary     Summary
-	Elements    []string
+	// Everything: the query named no type, so that these are all there are and
+	// not a demand.
+	Everything bool
+	Sort       []SortKey
+	Includes   []Include
+	Count      int // page size asked for, -1 when none
+	Total      Total
+	Summary    Summary
+	Elements   []string
 	// Ignored are warnings about what lenient handling left out.
 	Ignored fhir.Issues
 }

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -22,7 +21,7 @@ func (x *comparison) acceptsToken(p *Parameter, o *Operand, v *Value) (bool, err
 		if x.terminology == nil {
 			return false, errNoTerminology(p)
 		}
-		return x.terminology.Contains(x.ctx, o.URL, v.System, v.Code)
+		return x.decided(p)(x.terminology.Contains(x.ctx, o.URL, v.System, v.Code))
 	case Above, Below:
 		return x.subsumes(p, o, v)
 	}
@@ -69,9 +68,16 @@ func (x *comparison) subsumes(p *Parameter, o *Operand, v *Value) (bool, error) 
 	if x.modifier == Above {
 		ancestor, descendant = v.Code, o.Code
 	}
-	found, err := x.terminology.Subsumes(x.ctx, v.System, ancestor, descendant)
-	if err != nil {
-		return false, fmt.Errorf("subsumption for %s: %w", p.Code, err)
+	return x.decided(p)(x.terminology.Subsumes(x.ctx, v.System, ancestor, descendant))
+}
+
+// decided names the parameter in the error of an answer that could not be
+// given.
+func (x *comparison) decided(p *Parameter) func(bool, error) (bool, error) {
+	return func(found bool, err error) (bool, error) {
+		if err != nil {
+			return false, &UndecidedError{p.Code, err}
+		}
+		return found, nil
 	}
-	return found, nil
 }

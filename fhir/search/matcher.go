@@ -43,7 +43,7 @@ type Matcher struct {
 	Now time.Time
 }
 
-// ErrNoLinks is returned for a Link that nothing has resolved.
+// ErrNoLinks is returned for a Link, or a hierarchy, that nothing has resolved.
 var ErrNoLinks = errors.New("search: a chain was not resolved")
 
 // Match reports whether the resource is of the expression's type and satisfies
@@ -133,8 +133,11 @@ func (x *comparison) accepts(p *Parameter, o *Operand, v *Value) (bool, error) {
 	case TokenKind:
 		return x.acceptsToken(p, o, v)
 	case ReferenceKind:
-		if x.modifier == IdentifierModifier {
+		switch x.modifier {
+		case IdentifierModifier:
 			return acceptsIdentifier(o, v), nil
+		case Above, Below:
+			return false, ErrNoLinks
 		}
 		return acceptsReference(p, o, v), nil
 	case QuantityKind:

@@ -30,6 +30,9 @@ type Parameter struct {
 	// is covered by "subject"); empty when there is none.
 	Covering string
 
+	// hierarchical: it may lead to a type that has a hierarchy.
+	hierarchical bool
+
 	program program
 	needs   [needs]field.ClassSet
 }

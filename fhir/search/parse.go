@@ -166,7 +166,7 @@ func (p *searchParser) chooseTypes(types []string, pairs []nameValue) error {
 		}
 	}
 	if len(chosen) == 0 {
-		chosen = p.catalog.resourceTypes()
+		p.search.Everything, chosen = true, p.catalog.resourceTypes()
 	}
 	for _, t := range chosen {
 		p.search.Expressions = append(p.search.Expressions, &Expression{Type: t})

@@ -188,9 +188,9 @@ func allowedModifiers(param *Parameter, allowed []Modifier) string {
 }
 
 // Modifiers lists what the parameter takes (R4 search.html#modifiers), apart
-// from a reference's resource types. Two are narrower than R4: :of-type is for
-// Identifiers, which alone have a type, and the hierarchies of :above and
-// :below over references are not offered.
+// from a reference's resource types. :of-type is narrower than R4: it is for
+// Identifiers, which alone have a type. References take :above and :below when
+// they lead to a type with a hierarchy (R4 search.html#recurse).
 func (p *Parameter) Modifiers() []Modifier {
 	switch p.Kind {
 	case String:
@@ -202,7 +202,11 @@ func (p *Parameter) Modifiers() []Modifier {
 		}
 		return ms
 	case ReferenceKind:
-		return []Modifier{Missing, IdentifierModifier}
+		ms := []Modifier{Missing, IdentifierModifier}
+		if p.hierarchical {
+			ms = append(ms, Above, Below)
+		}
+		return ms
 	case URI:
 		return []Modifier{Missing, Above, Below}
 	case Number, Date, QuantityKind, Special:

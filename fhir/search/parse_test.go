@@ -300,7 +300,8 @@ func TestModifiersByKind(t *testing.T) {
 		{"Patient", "name", "string", "missing exact contains"},
 		{"Condition", "code", "token", "missing text not above below in not-in"},
 		{"Patient", "identifier", "token", "missing text not above below in not-in of-type"},
-		{"Observation", "subject", "reference", "missing identifier Patient"},
+		{"Encounter", "subject", "reference", "missing identifier Patient"},
+		{"Observation", "subject", "reference", "missing identifier above below Patient"}, // may be a Location
 		{"Observation", "value-quantity", "quantity", "missing"},
 		{"ValueSet", "url", "uri", "missing above below"},
 		{"Observation", "code-value-quantity", "composite", ""},

@@ -28,6 +28,9 @@ type LinkSet map[repository.Key]struct{}
 // Scope is what a plan knows besides the expression.
 type Scope struct {
 	Links map[*search.Link]LinkSet
+	// Codes are all codes that a condition with :in, :above or :below can match,
+	// where they can be listed.
+	Codes map[*search.Condition][]string
 	// Patient, when set: every result must lie in this patient's compartment.
 	Patient *repository.Owner
 	// Now is what ap measures the distance of a date from.
@@ -140,6 +143,8 @@ func (b *planner) condition(c *search.Condition) {
 		b.ranges = append(b.ranges, c)
 	case c.Parameter.Kind == search.Composite:
 		b.composite(c)
+	case b.scope.Codes[c] != nil:
+		b.clause(c, b.parts(c.Parameter), func(q *query) { q.codes(b.scope.Codes[c]) })
 	default:
 		b.clause(c, b.parts(c.Parameter), func(q *query) { q.operands(c) })
 	}

@@ -35,6 +35,14 @@ func (q *query) operands(c *search.Condition) {
 	}
 }
 
+// codes adds codes of whatever system: a value without one may be meant too.
+func (q *query) codes(list []string) {
+	q.exact = false
+	for _, code := range list {
+		q.add(blind.TokenCode, search.FoldCode(code))
+	}
+}
+
 func (q *query) tokenOperand(m search.Modifier, o *search.Operand) {
 	code := search.FoldCode(o.Code)
 	switch {
