@@ -4,6 +4,7 @@
 //	go run ./conformance/bench            # print
 //	go run ./conformance/bench -write     # and put them into docs/performance.md
 //	go run ./conformance/bench -profile   # where the CPU time goes, instead
+//	go run ./conformance/bench -search 100k,1m -data DIR   # searches over synthetic data
 //	go run ./conformance/bench -generate 100000   # print synthetic data for fieldseal import
 //
 // It builds cmd/fieldseal, starts it on a fresh data folder on loopback with
@@ -43,6 +44,9 @@ type settings struct {
 	form     string
 	synthea  string
 	seed     uint64
+	search   string
+	data     string
+	rest     bool
 }
 
 func main() {
@@ -64,6 +68,9 @@ func main() {
 	flag.StringVar(&s.form, "form", formBundles, "with -generate: bundles (a transaction a line) or resources (one a line)")
 	flag.StringVar(&s.synthea, "synthea", "../shared/data/synthea", "folder with Synthea archives; the demo patients are multiplied when there is none")
 	flag.Uint64Var(&s.seed, "seed", 1, "what varies the synthetic data")
+	flag.StringVar(&s.search, "search", "", "measure searches instead, over sets of these sizes, such as 100k,1m")
+	flag.StringVar(&s.data, "data", "", "with -search: folder that keeps the filled data folders (data100k …) for the next run")
+	flag.BoolVar(&s.rest, "rest", true, "with -search: measure conditional updates, $everything and history too, where the server offers them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -95,6 +102,9 @@ func bench(ctx context.Context, s settings) error {
 			return err
 		}
 	}
+	if s.search != "" {
+		return benchSearch(ctx, s, binary, scratch)
+	}
 	srv, err := start(ctx, binary, filepath.Join(scratch, "data"), s.profile)
 	if err != nil {
 		return err
@@ -116,7 +126,7 @@ func bench(ctx context.Context, s settings) error {
 	}
 	fmt.Print(rep.tables())
 	if s.write {
-		return rep.writeTo("docs/performance.md")
+		return writeBetween("docs/performance.md", "bench", rep.tables())
 	}
 	return nil
 }

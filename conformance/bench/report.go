@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -46,7 +45,7 @@ func (r *report) loadTable(b *strings.Builder) {
 			goalP99 = "≤ " + ms(l.GoalP99)
 		}
 		name := l.Name
-		if l.PerCall > 1 {
+		if l.PerCall > 1 && !strings.HasSuffix(name, "POST") {
 			name = fmt.Sprintf("%s of %.0f resources on average", name, l.PerCall)
 		}
 		fmt.Fprintf(b, "| %s | %s %s | %s | %s | %s | %s | %.0f µs | %s | %s / %s |\n", name, thousands(l.rate), l.Unit, goal,
@@ -86,7 +85,7 @@ func (r *report) sizeTable(b *strings.Builder) {
 		fmt.Fprintf(b, "| history, per earlier version (Observation) | %s |\n", thousands(u.Store.History.each()))
 	}
 	fmt.Fprintf(b, "| keystore folder, in all | %s |\n| trail folder, per event | %s |\n\n",
-		thousands(float64(s.keystoreBytes)), thousands(float64(s.trailBytes)/float64(max(s.Trail.Events, 1))))
+		thousands(float64(s.KeystoreBytes)), thousands(float64(s.TrailBytes)/float64(max(s.Trail.Events, 1))))
 }
 
 func (r *report) processTable(b *strings.Builder) {
@@ -123,23 +122,19 @@ func (r *report) profileTable() string {
 	return b.String()
 }
 
-// Marks between which the document is filled.
-const (
-	markBegin = "<!-- bench: begin -->\n"
-	markEnd   = "<!-- bench: end -->\n"
-)
-
-func (r *report) writeTo(path string) error {
+// writeBetween fills the document between the marks of a name.
+func writeBetween(path, name, text string) error {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	begin, end := bytes.Index(doc, []byte(markBegin)), bytes.Index(doc, []byte(markEnd))
+	markBegin, markEnd := []byte("<!-- "+name+": begin -->\n"), []byte("<!-- "+name+": end -->\n")
+	begin, end := bytes.Index(doc, markBegin), bytes.Index(doc, markEnd)
 	if begin < 0 || end < begin {
-		return errors.New(path + " has no place for the tables")
+		return fmt.Errorf("%s has no place for the tables of %s", path, name)
 	}
 	out := append([]byte{}, doc[:begin+len(markBegin)]...)
-	out = append(append(out, "\n"+r.tables()...), doc[end:]...)
+	out = append(append(out, "\n"+text...), doc[end:]...)
 	return os.WriteFile(path, out, 0o644)
 }
 

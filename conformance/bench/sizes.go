@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
 )
 
 // size is bytes and number of a kind of record.
@@ -39,38 +39,51 @@ type sizes struct {
 	Trail struct {
 		Events int64 `json:"events"`
 	} `json:"trail"`
-	keystoreBytes, trailBytes int64 // of their folders
+	KeystoreBytes int64 `json:"keystoreBytes"` // of their folders
+	TrailBytes    int64 `json:"trailBytes"`
 }
 
-// sizes asks the admin socket and looks at the folders.
-func (s *server) sizes() (*sizes, error) {
+// admin asks the admin socket and decodes the result into out.
+func (s *server) admin(path string, in, out any) error {
 	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.data, "admin.sock"))
 	}}}
 	defer c.CloseIdleConnections()
-	resp, err := c.Post("http://admin/stats", "application/json", strings.NewReader("{}"))
+	body, err := json.Marshal(in)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	resp, err := c.Post("http://admin"+path, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
 	for dec := json.NewDecoder(resp.Body); ; {
 		var line struct {
-			Result *sizes `json:"result"`
-			Error  string `json:"error"`
+			Result json.RawMessage `json:"result"`
+			Error  string          `json:"error"`
 		}
 		if err := dec.Decode(&line); err != nil {
-			return nil, err
+			return err
 		}
 		if line.Error != "" {
-			return nil, errors.New("asking for sizes: " + line.Error)
+			return errors.New("the admin socket: " + line.Error)
 		}
-		if line.Result == nil {
-			continue
+		if line.Result != nil {
+			return json.Unmarshal(line.Result, out)
 		}
-		line.Result.keystoreBytes = folderSize(filepath.Join(s.data, "keystore"))
-		line.Result.trailBytes = folderSize(filepath.Join(s.data, "trail"))
-		return line.Result, nil
 	}
+}
+
+// sizes asks the admin socket and looks at the folders.
+func (s *server) sizes() (*sizes, error) {
+	var out sizes
+	if err := s.admin("/stats", struct{}{}, &out); err != nil {
+		return nil, err
+	}
+	out.KeystoreBytes = folderSize(filepath.Join(s.data, "keystore"))
+	out.TrailBytes = folderSize(filepath.Join(s.data, "trail"))
+	return &out, nil
 }
 
 // folderSize adds up the files; what vanishes meanwhile counts nothing.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,7 +200,7 @@ func (w *workload) loads() []load {
 			creates = append(creates, prepared{Bytes: w.request("POST", "Observation", "clinician", r.body)})
 		}
 	}
-	return []load{
+	list := []load{
 		{Name: "read by id, clinician", Want: 200, Requests: reads, PerCall: 1, Unit: "req/s", Goal: 10_000, GoalP99: 15 * time.Millisecond},
 		{Name: "read by id, researcher (masked)", Want: 200, Requests: masked, PerCall: 1, Unit: "req/s"},
 		{Name: "transaction", Want: 200, Requests: w.bundles, PerCall: w.bundleEntries, Unit: "resources/s", Goal: 3000,
@@ -208,4 +209,30 @@ func (w *workload) loads() []load {
 		{Name: "update, Observation", Want: 200, Requests: updates, PerCall: 1, Unit: "req/s",
 			then: func(rep *report) (err error) { rep.afterUpdates, err = w.srv.sizes(); return err }},
 	}
+	for _, n := range transactionSizes {
+		list = append(list, load{Name: fmt.Sprintf("transaction, %d POST", n), Want: 200, Requests: w.posts(n), PerCall: float64(n), Unit: "resources/s"})
+	}
+	return list
+}
+
+// transactionSizes are the entries of the transactions that add to patients
+// who exist.
+var transactionSizes = []int{1, 20, 500}
+
+// posts are transactions of n resources each, of patients who exist.
+func (w *workload) posts(n int) (list []prepared) {
+	rest := slices.DeleteFunc(slices.Clone(w.resources), func(r stored) bool { return strings.HasPrefix(r.path, "Patient/") })
+	for ; len(rest) >= n; rest = rest[n:] {
+		body := []byte(`{"resourceType":"Bundle","type":"transaction","entry":[`)
+		for i, r := range rest[:n] {
+			if i > 0 {
+				body = append(body, ',')
+			}
+			typ, _, _ := strings.Cut(r.path, "/")
+			body = append(append(body, `{"resource":`...), r.body...)
+			body = fmt.Appendf(body, `,"request":{"method":"POST","url":"%s"}}`, typ)
+		}
+		list = append(list, prepared{Bytes: w.request("POST", "", "integration", append(body, "]}"...))})
+	}
+	return list
 }
