@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"crypto/field/fieldtest":     3,
 	"crypto/keyring/keyringtest": 3,
 	"conformance/terminology":    3,
+	"fhir/patch":                 3,
 	"fhir/search":                3,
 	"fhir/summary":               3,
 
