@@ -39,7 +39,7 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 	}
 	var cond condition
 	if c.IfNoneExist != "" {
-		if cond, err = s.matches(ctx, c, resourceType, c.IfNoneExist); err != nil {
+		if cond, err = s.matches(ctx, c, resourceType, c.IfNoneExist, 2); err != nil {
 			return nil, err
 		}
 		switch len(cond.found) {
@@ -50,11 +50,7 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 			return nil, fail(Precondition, nil, "If-None-Exist matches more than one resource")
 		}
 	}
-	r.SetID(newID())
-	if err := s.checkNew(g, r); err != nil {
-		return nil, err
-	}
-	ch, err := s.stamp(ctx, c, g, r, nil, false)
+	ch, err := s.prepareNew(ctx, c, g, r, newID())
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +59,16 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 		return nil, err
 	}
 	return s.written(ctx, c, ch, receipt)
+}
+
+// prepareNew does everything of a creation under an id of the server's but the
+// commit.
+func (s *Service) prepareNew(ctx context.Context, c Call, g authz.Grant, r *fhir.Resource, id string) (change, error) {
+	r.SetID(id)
+	if err := s.checkNew(g, r); err != nil {
+		return change{}, err
+	}
+	return s.stamp(ctx, c, g, r, nil, false)
 }
 
 // checkNew refuses a new resource that carries elements of classes which the

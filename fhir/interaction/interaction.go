@@ -55,6 +55,9 @@ type Options struct {
 	Base        string // FHIR base URL without a slash at the end
 	MaxEntries  int    // of a Bundle
 	BundleBytes int    // of a batch or transaction
+	// DeleteMultiple: a conditional delete with several matches deletes them all
+	// in one commit, MaxEntries at most; else it is refused.
+	DeleteMultiple bool
 }
 
 // Service serves interactions.

@@ -10,7 +10,7 @@ import (
 
 // condition is the result of a conditional interaction's criteria.
 type condition struct {
-	found []*sealed.Stored // at most two visible matches
+	found []*sealed.Stored // visible matches, as many as were asked for at most
 	// expect are guards that make "none found" safe to act on, bump what the
 	// write must touch so that others notice (decision 29).
 	expect []repository.Guard
@@ -19,8 +19,9 @@ type condition struct {
 
 // matches evaluates the criteria of a conditional interaction. The caller needs
 // to be allowed to search the type and to see every class that the criteria
-// read, so that a condition is no oracle (decision 20).
-func (s *Service) matches(ctx context.Context, c Call, resourceType, rawQuery string) (m condition, err error) {
+// read, so that a condition is no oracle (decision 20). At most most matches are
+// looked for; two are enough to know that there is not one.
+func (s *Service) matches(ctx context.Context, c Call, resourceType, rawQuery string, most int) (m condition, err error) {
 	e, err := s.Catalog.ParseConditions(resourceType, rawQuery)
 	if err != nil {
 		return m, searchFailure(err)
@@ -35,9 +36,9 @@ func (s *Service) matches(ctx context.Context, c Call, resourceType, rawQuery st
 	if err := x.resolve(ctx, []*search.Expression{e}); err != nil {
 		return m, err
 	}
-	err = x.find(ctx, e, 0, "", func() int { return 2 }, func(h hit, _ string) bool {
+	err = x.find(ctx, e, 0, "", func() int { return most - len(m.found) }, func(h hit, _ string) bool {
 		m.found = append(m.found, h.stored)
-		return len(m.found) < 2
+		return len(m.found) < most
 	})
 	return m, err
 }

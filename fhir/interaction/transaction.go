@@ -29,7 +29,7 @@ func (r *resolver) AssignID(*bundle.Entry) (string, error) { return newID(), nil
 
 // Match implements bundle.Resolver.
 func (r *resolver) Match(resourceType, query string) ([]string, error) {
-	m, err := r.s.matches(r.ctx, r.c, resourceType, query)
+	m, err := r.s.matches(r.ctx, r.c, resourceType, query, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -178,11 +178,7 @@ func (s *Service) prepareCreate(ctx context.Context, c Call, ev *audit.Event, e 
 	if err != nil || e.Existing {
 		return nil, err
 	}
-	e.Resource.SetID(e.ID)
-	if err := s.checkNew(g, e.Resource); err != nil {
-		return nil, err
-	}
-	ch, err := s.stamp(ctx, c, g, e.Resource, nil, false)
+	ch, err := s.prepareNew(ctx, c, g, e.Resource, e.ID)
 	return &ch, err
 }
 

@@ -80,6 +80,9 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	if err := s.checkMatch(ctx, c, previous, mask); err != nil {
 		return change{}, err
 	}
+	if err := s.checkNoneMatch(c, previous, mask); err != nil {
+		return change{}, err
+	}
 	switch {
 	case previous.Head.Deleted:
 		err = s.checkNew(g, r)
@@ -149,6 +152,26 @@ func (s *Service) checkMatch(ctx context.Context, c Call, st *sealed.Stored, mas
 		}
 	}
 	return fail(Precondition, nil, "If-Match does not name the current version")
+}
+
+// checkNoneMatch evaluates If-None-Match of a write (RFC 9110 §13.1.2): "*"
+// writes only what does not exist yet.
+func (s *Service) checkNoneMatch(c Call, st *sealed.Stored, mask field.ClassSet) error {
+	if c.IfNoneMatch == "" || st.Head.Deleted {
+		return nil
+	}
+	tags := []string{versionTag(st.Record.Version)}
+	if s.hides(st.Record.Key.Type, mask) {
+		_, tag, err := s.view(st, mask)
+		if err != nil {
+			return err
+		}
+		tags = append(tags, tag)
+	}
+	if tagMatches(c.IfNoneMatch, tags...) {
+		return fail(Precondition, nil, "If-None-Match names the current version")
+	}
+	return nil
 }
 
 // mergeFailure names the element that an update under a mask may not touch;

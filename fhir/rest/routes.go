@@ -18,6 +18,17 @@ const (
 	System                // rest.interaction
 	Type                  // rest.resource.interaction
 	ReadOnly              // as Type, and served for AuditEvent as well
+	Ability               // a statement of rest.resource that is no interaction
+)
+
+// What a route may state as an Ability, by the names of R4's elements.
+const (
+	ConditionalCreate = "conditionalCreate"
+	ConditionalRead   = "conditionalRead"
+	ConditionalUpdate = "conditionalUpdate"
+	ConditionalDelete = "conditionalDelete"
+	ReadHistory       = "readHistory"
+	UpdateCreate      = "updateCreate"
 )
 
 // Interaction is one served interaction by R4's code
@@ -41,6 +52,9 @@ type route struct {
 var (
 	get  = []string{http.MethodGet, http.MethodHead}
 	post = []string{http.MethodPost}
+	put  = []string{http.MethodPut}
+
+	remove = []string{http.MethodDelete}
 )
 
 // routes is everything that is served below the base.
@@ -74,19 +88,27 @@ var routes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Search(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
 		}},
-	{methods: post, path: "/:type", serves: []Interaction{{Type, "create"}},
+	{methods: post, path: "/:type", serves: []Interaction{{Type, "create"}, {Ability, ConditionalCreate}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Create(c.Request.Context(), call, c.Param("type"), body)
 		}},
-	{methods: get, path: "/:type/:id", serves: []Interaction{{ReadOnly, "read"}},
+	{methods: put, path: "/:type", serves: []Interaction{{Ability, ConditionalUpdate}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.UpdateWhere(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery, body)
+		}},
+	{methods: remove, path: "/:type", serves: []Interaction{{Ability, ConditionalDelete}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.DeleteWhere(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
+		}},
+	{methods: get, path: "/:type/:id", serves: []Interaction{{ReadOnly, "read"}, {Ability, ConditionalRead}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Read(c.Request.Context(), call, c.Param("type"), c.Param("id"))
 		}},
-	{methods: []string{http.MethodPut}, path: "/:type/:id", serves: []Interaction{{Type, "update"}},
+	{methods: put, path: "/:type/:id", serves: []Interaction{{Type, "update"}, {Ability, UpdateCreate}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Update(c.Request.Context(), call, c.Param("type"), c.Param("id"), body)
 		}},
-	{methods: []string{http.MethodDelete}, path: "/:type/:id", serves: []Interaction{{Type, "delete"}},
+	{methods: remove, path: "/:type/:id", serves: []Interaction{{Type, "delete"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Delete(c.Request.Context(), call, c.Param("type"), c.Param("id"))
 		}},
@@ -94,7 +116,7 @@ var routes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.History(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Request.URL.RawQuery)
 		}},
-	{methods: get, path: "/:type/:id/_history/:version", serves: []Interaction{{Type, "vread"}},
+	{methods: get, path: "/:type/:id/_history/:version", serves: []Interaction{{Type, "vread"}, {Ability, ReadHistory}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.VRead(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Param("version"))
 		}},

@@ -210,7 +210,8 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
-		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody)})
+		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
+		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple})
 	resolved, err := a.service.Recover(ctx)
 	if err != nil {
 		return fmt.Errorf("resolving interrupted writes: %w", err)

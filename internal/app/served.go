@@ -26,6 +26,7 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 	}
 	reverse := revIncludes(catalog)
 	var all, readOnly []string
+	var able conformance.Resource
 	for _, i := range rest.Served() {
 		switch i.Level {
 		case rest.System:
@@ -34,6 +35,8 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 			all = append(all, i.Code)
 		case rest.ReadOnly:
 			all, readOnly = append(all, i.Code), append(readOnly, i.Code)
+		case rest.Ability:
+			a.able(&able, i.Code)
 		}
 	}
 	for _, typ := range a.definitions.ResourceTypes() {
@@ -42,12 +45,31 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 				SearchParameters: auditParameters, Versioning: "no-version"})
 			continue
 		}
-		out.Resources = append(out.Resources, conformance.Resource{Type: typ, Interactions: all,
-			SearchParameters: offered(catalog, typ), Includes: includes(catalog, typ), RevIncludes: reverse[typ], Versioning: "versioned-update", ReadHistory: true, UpdateCreate: true,
-			ConditionalCreate: true, ConditionalRead: "full-support", ConditionalDelete: "not-supported",
-			ReferencePolicy: []string{"literal", "local"}})
+		r := able
+		r.Type, r.Interactions, r.Versioning = typ, all, "versioned-update"
+		r.SearchParameters, r.Includes, r.RevIncludes = offered(catalog, typ), includes(catalog, typ), reverse[typ]
+		r.ReferencePolicy = []string{"literal", "local"}
+		out.Resources = append(out.Resources, r)
 	}
 	return out
+}
+
+// able states what a route says that it can do.
+func (a *App) able(r *conformance.Resource, ability string) {
+	switch ability {
+	case rest.ConditionalCreate:
+		r.ConditionalCreate = true
+	case rest.ConditionalRead:
+		r.ConditionalRead = "full-support"
+	case rest.ConditionalUpdate:
+		r.ConditionalUpdate = true
+	case rest.ConditionalDelete:
+		r.ConditionalDelete = a.cfg.ConditionalDelete
+	case rest.ReadHistory:
+		r.ReadHistory = true
+	case rest.UpdateCreate:
+		r.UpdateCreate = true
+	}
 }
 
 func offered(catalog *search.Catalog, typ string) (codes []string) {

@@ -45,6 +45,12 @@ const (
 	IndexStrict   = "strict"
 )
 
+// What a conditional delete may delete (R4 conditional-delete-status).
+const (
+	DeleteSingle   = "single"
+	DeleteMultiple = "multiple"
+)
+
 // StoreEmbedded is the engine inside the binary.
 const StoreEmbedded = "embedded"
 
@@ -67,6 +73,8 @@ type Options struct {
 	Witness  string
 
 	IndexProfile string
+
+	ConditionalDelete string
 
 	Listen               string
 	BaseURL              string

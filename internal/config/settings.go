@@ -55,6 +55,7 @@ func register(f *pflag.FlagSet, o *Options) {
 	f.BoolVar(&o.Demo, "demo", false, "load synthetic patients and create demo users (development on loopback only)")
 	registerStorage(f, o)
 	registerNetwork(f, o)
+	registerRules(f, o)
 	registerLimits(f, o)
 	registerTelemetry(f, o)
 }
@@ -83,6 +84,10 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 	f.BoolVar(&o.TLSTerminatedByProxy, "tls-terminated-by-proxy", false, "state that a proxy in front terminates TLS and nobody else can reach the listener")
 	f.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil, "addresses or `CIDR` ranges whose X-Forwarded-For is believed")
 	f.StringSliceVar(&o.CORSOrigins, "cors-origins", nil, "web `origins` whose scripts may call, such as https://app.example")
+}
+
+func registerRules(f *pflag.FlagSet, o *Options) {
+	f.StringVar(&o.ConditionalDelete, "conditional-delete", DeleteSingle, "what a conditional delete with several matches does: single (refused) or multiple (all deleted)")
 }
 
 func registerLimits(f *pflag.FlagSet, o *Options) {

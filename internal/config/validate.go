@@ -45,6 +45,7 @@ func (o Options) checkWords(c *check) {
 	c.oneOf("profile", o.Profile, Development, Production)
 	c.oneOf("suite", o.Suite, SuiteStandard, SuiteFIPS)
 	c.oneOf("index-profile", o.IndexProfile, IndexStandard, IndexStrict)
+	c.oneOf("conditional-delete", o.ConditionalDelete, DeleteSingle, DeleteMultiple)
 	c.oneOf("log-level", o.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("log-format", o.LogFormat, "text", "json")
 	c.that(o.Store == StoreEmbedded, "store: this build has the engine %q only", StoreEmbedded)
