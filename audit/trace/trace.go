@@ -5,9 +5,8 @@
 // the SDK is wired elsewhere. A nil Tracer does nothing and costs nothing.
 //
 // Security: spans leave the house. An attribute can only be made by the
-// constructors of this package, from numbers, keyed hashes, registered names and
-// string constants of the source: no function takes a value of a request as a
-// string. Errors reach a span as a class, never as text. A test over the source
+// constructors of this package, from numbers, keyed hashes and registered names:
+// no function takes a value of a request as a string. Errors reach a span as a class, never as text. A test over the source
 // keeps it so.
 //
 // Names of spans, attributes and events stay as they are.
@@ -61,13 +60,15 @@ func (t *Tracer) Step(ctx context.Context, step Step) (context.Context, Span) {
 // Recording reports whether anybody will see the span.
 func (s Span) Recording() bool { return s.s != nil && s.s.IsRecording() }
 
-// Set adds attributes.
+// Set adds attributes; the zero Attribute adds nothing.
 func (s Span) Set(attributes ...Attribute) {
 	if !s.Recording() {
 		return
 	}
 	for _, a := range attributes {
-		s.s.SetAttributes(a.kv)
+		if a.kv.Valid() {
+			s.s.SetAttributes(a.kv)
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ type Options struct {
 type Service struct {
 	Options
 	types  bundle.Types
+	spans  *trace.Registered // resource types that a span may name
 	shaper *summary.Shaper
 	meter  *searchMeter
 }
@@ -74,7 +75,7 @@ func New(o Options) *Service {
 		o.Trail == nil || o.Tracer == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Catalog == nil || o.Terminology == nil {
 		panic("interaction: a required part is missing")
 	}
-	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
+	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), spans: trace.NewTypes(o.Definitions.ResourceTypes()), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
 }
 
 // Return is what a write answers with (R4 http.html#ops).
@@ -93,6 +94,7 @@ type Call struct {
 	Subject   authz.Subject
 	RequestID string
 	TraceID   string
+	Route     trace.Attribute // for the span; none when it is zero
 	Return    Return
 	// Lenient: unknown search parameters are ignored with a warning (Prefer:
 	// handling=lenient, R4 search.html#errors).

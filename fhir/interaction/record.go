@@ -41,6 +41,9 @@ func intended(d sealed.Draft) audit.Entity {
 // denial is returned as it must be refused.
 func (s *Service) decide(ctx context.Context, c Call, ev *audit.Event, action authz.Action, resourceType string) (authz.Grant, error) {
 	var g authz.Grant
+	if c.span.Recording() {
+		c.span.Set(s.spans.Of(resourceType))
+	}
 	err := s.step(ctx, trace.Decide, func(ctx context.Context) (err error) {
 		g, err = s.Decider.Decide(ctx, c.Subject, authz.Request{Action: action, Type: resourceType})
 		return err

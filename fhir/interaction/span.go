@@ -15,6 +15,7 @@ import (
 func (s *Service) start(ctx context.Context, c *Call, i trace.Interaction) (context.Context, func(error)) {
 	ctx, c.span = s.Tracer.Start(ctx, i)
 	c.TraceID = c.span.ID()
+	c.span.Set(c.Route)
 	if c.room == nil { // an entry shares its Bundle's
 		c.room = newAllowance()
 	}

@@ -67,7 +67,7 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 	if !h.admitted(c, subject, peer) {
 		return interaction.Call{}, false
 	}
-	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID),
+	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID), Route: h.spans.Of(c.FullPath()),
 		IfMatch: c.GetHeader("If-Match"), IfNoneMatch: c.GetHeader("If-None-Match"),
 		IfNoneExist: strings.TrimPrefix(c.GetHeader("If-None-Exist"), "?")}
 	if since := c.GetHeader("If-Modified-Since"); since != "" {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
@@ -85,6 +86,7 @@ type Handler struct {
 	budget  chan struct{}
 	limiter *limiter
 	open    map[string]bool // paths that need no token
+	spans   *trace.Registered
 }
 
 // New returns the handler; it panics when a required part is missing, which is
@@ -107,6 +109,7 @@ func New(o Options) *Handler {
 		h.engine.GET(path, probe)
 		h.engine.HEAD(path, probe)
 	}
+	var templates []string
 	base := h.engine.Group(o.Prefix)
 	for _, r := range routes {
 		for _, method := range r.methods {
@@ -115,7 +118,9 @@ func New(o Options) *Handler {
 		if r.open != nil {
 			h.open[o.Prefix+r.path] = true
 		}
+		templates = append(templates, o.Prefix+r.path)
 	}
+	h.spans = trace.NewRoutes(templates)
 	return h
 }
 

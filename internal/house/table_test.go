@@ -50,9 +50,10 @@ var floors = map[string]int{
 	"fhir/rest":         7,
 	"internal/adminapi": 7,
 
-	"internal/config":    8,
-	"internal/importer":  8,
-	"internal/telemetry": 8,
+	"internal/config":                  8,
+	"internal/importer":                8,
+	"internal/telemetry":               8,
+	"internal/telemetry/telemetrytest": 8,
 
 	"internal/app": 9,
 
@@ -83,6 +84,8 @@ var walls = map[string][]string{
 	"github.com/samply":                             {"fhir/model"},
 	"go.opentelemetry.io/otel/sdk":                  {"internal/telemetry"},
 	"go.opentelemetry.io/otel/exporters":            {"internal/telemetry"},
+	"go.opentelemetry.io/proto":                     {"internal/telemetry/telemetrytest"},
+	"google.golang.org/grpc":                        {"internal/telemetry/telemetrytest"},
 	"github.com/prometheus":                         {"internal/telemetry"},
 	"github.com/knadh/koanf":                        {"internal/config"},
 	"github.com/hashicorp/vault":                    {"crypto/kms/vault"},
@@ -116,7 +119,7 @@ const apiOnlyFrom = 1
 
 // testPackages end in one of these: real fakes and contract suites, importable
 // from _test.go files and from each other, never by the product.
-var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest"}
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "telemetrytest"}
 
 // callers says which package alone may call a constructor whose result is
 // trusted elsewhere.

@@ -41,17 +41,13 @@ var logKeys = map[string]shape{
 	"resources": word, "patients": word, "refused": word, "seconds": word, "file": word, "line": word,
 }
 
-// spanKeys are the attribute keys of spans and span events.
+// spanKeys are the attribute keys of spans and span events: those that
+// audit/trace makes.
 var spanKeys = map[string]shape{
-	"http.request.method": word, "http.route": word, "http.response.status_code": word,
-	"http.request.body.size": word, "http.response.body.size": word,
-	"network.protocol.version": word, "url.scheme": word, "error.type": word,
-	"exception.type":   word,
-	"fhir.interaction": word, "fhir.resource.type": word, "fhir.classes": word, "fhir.matches": word,
-	"authz.outcome": word, "authz.policy.revision": word,
-	"audit.seq": word, "audit.kind": word, "audit.outcome": word, "audit.action": word,
-	"crypto.suite": word, "crypto.slots": word, "db.operation.name": word, "db.system.name": word,
-	"fieldseal.request_id": word, "fieldseal.entries": word, "fieldseal.outcome": word,
+	"http.route": word, "fieldseal.resource.type": word, "fieldseal.resource": word, "fieldseal.outcome": word,
+	"fieldseal.find.candidates": word, "fieldseal.find.matches": word, "fieldseal.open.classes": word, "fieldseal.bytes": word,
+	"fieldseal.decision.revision": word, "fieldseal.audit.receipt": word,
+	"fieldseal.access.resources": word, "fieldseal.access.patients": word, "fieldseal.access.classes": word,
 }
 
 // metricKeys are the attribute keys of metrics: a subset with few values each,

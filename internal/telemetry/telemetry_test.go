@@ -117,9 +117,9 @@ func TestSpansAndMetricsCannotCarryPatientData(t *testing.T) {
 	tel, _ := start(t, func(o *telemetry.Options) { o.SpanExporter = kept })
 	_, span := tel.Tracers().Tracer("t").Start(t.Context(), "GET /fhir/Patient?name="+marker)
 	span.SetAttributes(attribute.String("patient.name", marker), attribute.String("http.route", marker),
-		attribute.StringSlice("fhir.classes", []string{marker}), attribute.Int("http.response.status_code", 200))
+		attribute.StringSlice("fieldseal.outcome", []string{marker}), attribute.Int("fieldseal.bytes", 200))
 	span.RecordError(errors.New(marker))
-	span.AddEvent("access "+marker+"|", trace.WithAttributes(attribute.String("db.query.text", marker), attribute.Int("audit.seq", 9)))
+	span.AddEvent("access "+marker+"|", trace.WithAttributes(attribute.String("db.query.text", marker), attribute.Int("fieldseal.audit.receipt", 9)))
 	span.SetStatus(codes.Error, marker)
 	span.End()
 
@@ -137,7 +137,7 @@ func TestSpansAndMetricsCannotCarryPatientData(t *testing.T) {
 	if len(kept.spans) != 1 || strings.Contains(spans, "Anna") {
 		t.Fatal(spans)
 	}
-	if !strings.Contains(spans, "status_code") || !strings.Contains(spans, "audit.seq") {
+	if !strings.Contains(spans, "fieldseal.bytes") || !strings.Contains(spans, "fieldseal.audit.receipt") {
 		t.Errorf("allowed attributes are gone: %s", spans)
 	}
 	if strings.Contains(metrics, "Anna") || !strings.Contains(metrics, `requests_total{outcome="ok"} 2`) || !strings.Contains(metrics, "go_goroutines") {
