@@ -18,6 +18,7 @@ var floors = map[string]int{
 	"fhir/simplepath":           1,
 	"internal/demo":             1,
 	"repository/localstore":     1,
+	"repository/mongostore":     1,
 	"repository/repositorytest": 1,
 
 	"audit/trail":               2,
@@ -70,6 +71,7 @@ var programs = []string{"/generate", "conformance/bench"}
 var alone = map[string][]string{
 	"repository":            {},
 	"repository/localstore": {"repository"},
+	"repository/mongostore": {"repository"},
 	"conformance/suite":     {"fhir", "fhir/fhirtest"},
 	"internal/house":        {},
 }

@@ -1,0 +1,92 @@
+package mongostore
+
+import (
+	"context"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// DropDatabase removes a test's database.
+func DropDatabase(t testing.TB, o Options) {
+	o.setDefaults()
+	client, err := connect(o)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	ctx := context.Background()
+	if err := client.Database(o.Database).Drop(ctx); err != nil {
+		t.Errorf("dropping %s: %v", o.Database, err)
+	}
+	_ = client.Disconnect(ctx)
+}
+
+// SetFormat writes the format's number of another release.
+func SetFormat(t *testing.T, s *Store, version int) {
+	_, err := s.meta.UpdateByID(t.Context(), metaFormat, bson.D{{Key: "$set", Value: bson.D{{Key: "version", Value: version}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Explain returns the stages of the plan that the server chooses for a query.
+func Explain(t *testing.T, s *Store, q repository.Query) map[string]bool {
+	t.Helper()
+	after, err := parsePosition(q.After)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter, index, _ := selection(&q, after)
+	var plan bson.M
+	err = s.db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: bson.D{
+		{Key: "find", Value: recordsName}, {Key: "filter", Value: filter},
+		{Key: "sort", Value: bson.D{{Key: fieldID, Value: 1}}}, {Key: "limit", Value: q.Limit}, {Key: "hint", Value: index},
+	}}, {Key: "verbosity", Value: "queryPlanner"}}).Decode(&plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := map[string]bool{}
+	collect(plan["queryPlanner"], stages)
+	return stages
+}
+
+// collect finds the stages of the winning plan, at any depth.
+func collect(v any, stages map[string]bool) {
+	switch v := v.(type) {
+	case bson.D:
+		for _, e := range v {
+			if name, ok := e.Value.(string); ok && e.Key == "stage" {
+				stages[name] = true
+			}
+			if e.Key != "rejectedPlans" {
+				collect(e.Value, stages)
+			}
+		}
+	case bson.M:
+		for k, e := range v {
+			if name, ok := e.(string); ok && k == "stage" {
+				stages[name] = true
+			}
+			if k != "rejectedPlans" {
+				collect(e, stages)
+			}
+		}
+	case bson.A:
+		for _, e := range v {
+			collect(e, stages)
+		}
+	}
+}
+
+// Corrupt damages the stored body of a current version.
+func Corrupt(t *testing.T, s *Store, k repository.Key) {
+	t.Helper()
+	res, err := s.records.UpdateByID(t.Context(), recordID(k),
+		bson.D{{Key: "$set", Value: bson.D{{Key: fieldBody, Value: []byte("damaged")}}}})
+	if err != nil || res.MatchedCount != 1 {
+		t.Fatalf("damaging a record: %v", err)
+	}
+}

@@ -1,0 +1,256 @@
+package mongostore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/repositorytest"
+)
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	uri(t)
+	repositorytest.TestFaults(t, func(t *testing.T) repositorytest.Faulty {
+		o := newOptions(t)
+		t.Cleanup(func() { mongostore.DropDatabase(t, o) })
+		s := open(t, o)
+		return repositorytest.Faulty{
+			Opened:  repositorytest.Opened{Store: s, Purger: s, Table: s.Table},
+			Corrupt: func(t *testing.T, k repository.Key) { mongostore.Corrupt(t, s, k) },
+		}
+	})
+}
+
+// killCycles is how often the database is killed; FIELDSEAL_LONG asks for more.
+func killCycles() int {
+	if os.Getenv("FIELDSEAL_LONG") != "" {
+		return 60
+	}
+	return 4
+}
+
+// TestKilledServerLosesNoAcknowledgedWrite kills the database process under
+// writers. The store goes on by itself when it is back.
+func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t, "--sync-on-commit")
+	s := srv.connect(t, 3*time.Second)
+	const writers = 4
+	var acked [writers][]int
+	next := 0
+	for cycle := range killCycles() {
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		for w := range writers {
+			wg.Go(func() { acked[w] = append(acked[w], writePairs(t, s, next+w*1000, stop)...) })
+		}
+		time.Sleep(time.Duration(150+cycle*37%200) * time.Millisecond)
+		srv.kill()
+		close(stop)
+		wg.Wait()
+		next += writers * 1000
+		if err := srv.start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 30*time.Second, func(ctx context.Context) error { _, err := s.Guards(ctx, []repository.Token{1}); return err })
+	}
+	total := 0
+	for _, numbers := range acked {
+		for _, n := range numbers {
+			wantPair(t, s, n)
+			total++
+		}
+	}
+	t.Logf("%d batches were acknowledged", total)
+	if total == 0 {
+		t.Fatal("no write was acknowledged")
+	}
+	wantWholePairs(t, s)
+}
+
+// writePairs commits resource n and its twin until told to stop, and returns
+// what was acknowledged.
+func writePairs(t *testing.T, s *mongostore.Store, from int, stop <-chan struct{}) (acked []int) {
+	for n := from; ; n++ {
+		select {
+		case <-stop:
+			return acked
+		default:
+		}
+		_, err := s.Commit(t.Context(), batch(write(n, 0), write(-n-1, 0)))
+		switch {
+		case err == nil:
+			acked = append(acked, n)
+		case !errors.Is(err, repository.ErrUnavailable):
+			t.Errorf("neither committed nor unavailable: %v", err)
+		}
+	}
+}
+
+func wantPair(t *testing.T, s *mongostore.Store, n int) {
+	t.Helper()
+	for _, k := range []repository.Key{key(n), key(-n - 1)} {
+		if _, err := s.Get(t.Context(), k); err != nil {
+			t.Fatalf("an acknowledged write is lost: %v", err)
+		}
+	}
+}
+
+// wantWholePairs: transactions without an answer are there or not, never half,
+// and the feed holds exactly what is stored.
+func wantWholePairs(t *testing.T, s *mongostore.Store) {
+	t.Helper()
+	inFeed := map[repository.Key]int{}
+	for c, err := range s.Changes(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		inFeed[c.Key]++
+	}
+	if len(inFeed)%2 != 0 {
+		t.Fatalf("the feed holds %d resources of pairs", len(inFeed))
+	}
+	for k, n := range inFeed {
+		if n != 1 {
+			t.Fatalf("a resource stands %d times in the feed", n)
+		}
+		if _, err := s.Get(t.Context(), k); err != nil {
+			t.Fatalf("the feed names what is not stored: %v", err)
+		}
+	}
+}
+
+// TestLostReplyToACommitNeitherRepeatsNorLoses cuts the connection between a
+// commit and its answer.
+func TestLostReplyToACommitNeitherRepeatsNorLoses(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	p := newProxy(t, srv.address)
+	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: 10 * time.Second})
+	for n := range 5 {
+		p.loseReply("commitTransaction")
+		if _, err := s.Commit(t.Context(), batch(write(n, 0))); err != nil {
+			t.Fatalf("commit %d: %v", n, err)
+		}
+		p.loseReply("findAndModify")
+		if _, err := s.Commit(t.Context(), batch(write(n, 1))); err != nil {
+			t.Fatalf("update %d: %v", n, err)
+		}
+	}
+	if p.cuts != 10 {
+		t.Fatalf("%d replies were lost, want 10", p.cuts)
+	}
+	versions := 0
+	for _, err := range s.Changes(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions++
+	}
+	if versions != 10 {
+		t.Fatalf("%d versions in the feed, want 10", versions)
+	}
+}
+
+// TestSilentServerEndsEveryCallInTime swallows all bytes while connections stay
+// open, as a broken firewall does.
+func TestSilentServerEndsEveryCallInTime(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	p := newProxy(t, srv.address)
+	const limit = time.Second
+	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: limit})
+	if _, err := s.Commit(t.Context(), batch(write(1, 0))); err != nil {
+		t.Fatal(err)
+	}
+	p.silent.Store(true)
+	for name, call := range map[string]func() error{
+		"Get":    func() error { _, err := s.Get(t.Context(), key(1)); return err },
+		"Find":   func() error { _, err := s.Find(t.Context(), repository.Query{Type: "Patient", Limit: 1}); return err },
+		"Commit": func() error { _, err := s.Commit(t.Context(), batch(write(1, 1))); return err },
+		"Guards": func() error { _, err := s.Guards(t.Context(), []repository.Token{1}); return err },
+		"PutIf":  func() error { _, err := s.Table("t").PutIf(t.Context(), []byte("k"), nil, 0); return err },
+	} {
+		began := time.Now()
+		if err := call(); !errors.Is(err, repository.ErrUnavailable) {
+			t.Errorf("%s: got error %v", name, err)
+		}
+		if took := time.Since(began); took > 5*limit {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+	p.silent.Store(false)
+	p.reset()
+	eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Get(ctx, key(1)); return err })
+	eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Commit(ctx, batch(write(2, 0))); return err })
+}
+
+// TestResetConnectionsAndDelaysAreSurvived resets all connections under
+// writers.
+func TestResetConnectionsAndDelaysAreSurvived(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	p := newProxy(t, srv.address)
+	p.delay.Store(int64(2 * time.Millisecond))
+	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: 5 * time.Second})
+	stop := make(chan struct{})
+	var acked []int
+	var wg sync.WaitGroup
+	wg.Go(func() { acked = writePairs(t, s, 1, stop) })
+	for range 10 {
+		time.Sleep(60 * time.Millisecond)
+		p.reset()
+	}
+	close(stop)
+	wg.Wait()
+	if len(acked) == 0 {
+		t.Fatal("no write came through")
+	}
+	for _, n := range acked {
+		wantPair(t, s, n)
+	}
+	wantWholePairs(t, s)
+}
+
+// TestErrorsQuoteNoDocument provokes errors that the server words with the
+// document or the filter in them.
+func TestErrorsQuoteNoDocument(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	s := srv.connect(t, 2*time.Second)
+	secret := []byte("canary-7f3a")
+	w := write(1, 0)
+	w.Record.Body = secret
+	if _, err := s.Commit(t.Context(), batch(w)); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	collect := func(err error) { texts = append(texts, fmt.Sprint(err)) }
+	_, err := s.Commit(t.Context(), batch(w))
+	collect(err)
+	mongostore.Corrupt(t, s, key(1))
+	_, err = s.Get(t.Context(), key(1))
+	collect(err)
+	w.Record.Body = bytes.Repeat(secret, 2<<20)
+	w.Expect, w.Record.Version = 1, 2
+	_, err = s.Commit(t.Context(), batch(w))
+	collect(err)
+	srv.kill()
+	_, err = s.Get(t.Context(), key(1))
+	collect(err)
+	for _, text := range texts {
+		if bytes.Contains([]byte(text), secret) || len(text) > 300 ||
+			bytes.Contains([]byte(text), []byte(base64.StdEncoding.EncodeToString(secret)[:12])) {
+			t.Errorf("an error quotes a document: %.300s", text)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package mongostore_test
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/repositorytest"
+)
+
+// uriVariable names the server that the tests use. Each test has a database of
+// its own there.
+const uriVariable = "FIELDSEAL_TEST_MONGODB_URI"
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	uri(t)
+	repositorytest.TestStore(t, openNew)
+	repositorytest.TestTable(t, openNew)
+}
+
+func uri(t testing.TB) string {
+	t.Helper()
+	if shared == "" {
+		t.Skip("neither " + uriVariable + " nor " + serverVariable + " is set; .ci/run mongodb does it")
+	}
+	return shared
+}
+
+var databases atomic.Int64
+
+func newOptions(t testing.TB) mongostore.Options {
+	return mongostore.Options{URI: uri(t), Database: fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))}
+}
+
+func openNew(t *testing.T) repositorytest.Opened {
+	o := newOptions(t)
+	drop := o
+	t.Cleanup(func() { mongostore.DropDatabase(t, drop) })
+	return opened(t, o)
+}
+
+func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {
+	t.Helper()
+	s := open(t, o)
+	return repositorytest.Opened{
+		Store:  s,
+		Purger: s,
+		Table:  s.Table,
+		Reopen: func(t *testing.T) repositorytest.Opened {
+			t.Helper()
+			if err := s.Close(); err != nil {
+				t.Fatalf("Close: %v", err)
+			}
+			return opened(t, o)
+		},
+	}
+}
+
+func open(t testing.TB, o mongostore.Options) *mongostore.Store {
+	t.Helper()
+	s, err := mongostore.Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}

@@ -1,0 +1,184 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// Store is one node's connection to the database. All methods may be called
+// concurrently.
+type Store struct {
+	opts      Options
+	client    *mongo.Client
+	db        *mongo.Database
+	records   *mongo.Collection
+	versions  *mongo.Collection
+	guards    *mongo.Collection
+	meta      *mongo.Collection
+	committer *committer
+	clock     clock
+	closing   sync.Once
+	closeErr  error
+}
+
+var (
+	_ repository.Store   = (*Store)(nil)
+	_ repository.Purger  = (*Store)(nil)
+	_ repository.Census  = (*Store)(nil)
+	_ repository.Counter = (*Store)(nil)
+	_ repository.Indexer = (*Store)(nil)
+)
+
+// Open connects, checks that the server can do what the engine relies on, and
+// creates what is missing. It fails with a text that says what to change:
+// a server without transactions, an unknown format, clocks apart. The caller
+// closes the store.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.setDefaults()
+	client, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, client: client, db: client.Database(o.Database)}
+	s.records, s.versions = s.db.Collection(recordsName), s.db.Collection(versionsName)
+	s.guards, s.meta = s.db.Collection(guardsName), s.db.Collection(metaName)
+	for _, step := range []func(context.Context) error{
+		s.checkTopology, s.checkFormat, s.createIndexes, s.probe, s.startClock,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, s.disconnect())
+		}
+	}
+	s.committer = newCommitter(s)
+	return s, nil
+}
+
+// connect fixes the concerns that the contract needs, whatever the URI says.
+func connect(o Options) (*mongo.Client, error) {
+	client, err := mongo.Connect(options.Client().
+		ApplyURI(o.URI).
+		SetAppName("fieldseal").
+		SetReadConcern(readconcern.Majority()).
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
+		SetReadPreference(readpref.Primary()).
+		SetRetryReads(true).
+		SetRetryWrites(true).
+		SetMonitor(commandSpans()).
+		SetTimeout(o.Timeout))
+	if err != nil {
+		return nil, errors.New("mongostore: the connection's options are not valid")
+	}
+	return client, nil
+}
+
+// Close ends the node's connections after what was handed to a commit is
+// decided. It may be called more than once.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.committer.close()
+		s.closeErr = s.disconnect()
+	})
+	return s.closeErr
+}
+
+func (s *Store) disconnect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.client.Disconnect(ctx); err != nil {
+		return errors.New("mongostore: closing the connections failed")
+	}
+	return nil
+}
+
+// formatVersion is what this release writes.
+const formatVersion = 1
+
+// ErrFormat means that the database was written by a release with another
+// format.
+var ErrFormat = errors.New("the database has another format")
+
+func (s *Store) checkFormat(ctx context.Context) error {
+	_, err := s.meta.UpdateByID(ctx, metaFormat,
+		bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: "version", Value: formatVersion}}}},
+		options.UpdateOne().SetUpsert(true))
+	if err != nil && !isDuplicate(err) {
+		return storeError(ctx, "reading the database's format", err)
+	}
+	var found struct{ Version int }
+	if err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFormat}}).Decode(&found); err != nil {
+		return storeError(ctx, "reading the database's format", err)
+	}
+	if found.Version != formatVersion {
+		return fmt.Errorf("%w: it is %d, this release reads %d; start the release that wrote it, or migrate",
+			ErrFormat, found.Version, formatVersion)
+	}
+	return nil
+}
+
+// createIndexes builds what is missing; the server builds an index while
+// others read and write, and does nothing when it exists.
+func (s *Store) createIndexes(ctx context.Context) error {
+	index := func(name string, keys ...string) mongo.IndexModel {
+		d := bson.D{}
+		for _, k := range keys {
+			d = append(d, bson.E{Key: k, Value: 1})
+		}
+		return mongo.IndexModel{Keys: d, Options: options.Index().SetName(name)}
+	}
+	for _, c := range []struct {
+		in      *mongo.Collection
+		indexes []mongo.IndexModel
+	}{
+		{s.records, []mongo.IndexModel{
+			index("token", fieldTokens, fieldID),
+			index("owner", fieldOwner, fieldID),
+			index("updated", fieldUpdated, fieldID),
+			index("feed", fieldSeq),
+		}},
+		{s.versions, []mongo.IndexModel{
+			index("owner", fieldOwner, fieldID),
+			index("feed", fieldSeq),
+		}},
+	} {
+		s.opts.Progress("building the indexes of " + c.in.Name())
+		if _, err := c.in.Indexes().CreateMany(ctx, c.indexes); err != nil {
+			return storeError(ctx, "building the indexes of "+c.in.Name(), err)
+		}
+	}
+	return s.prepare(ctx)
+}
+
+// prepare makes the counter and the collections that transactions write, so
+// that none of them is created inside one.
+func (s *Store) prepare(ctx context.Context) error {
+	for id, field := range map[string]string{metaFeed: "n", metaStamp: "hi"} {
+		_, err := s.meta.UpdateByID(ctx, id,
+			bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: field, Value: int64(0)}}}},
+			options.UpdateOne().SetUpsert(true))
+		if err != nil && !isDuplicate(err) {
+			return storeError(ctx, "preparing the database", err)
+		}
+	}
+	_, err := s.guards.UpdateByID(ctx, int32(0),
+		bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: fieldRevision, Value: int64(0)}}}},
+		options.UpdateOne().SetUpsert(true))
+	if err != nil && !isDuplicate(err) {
+		return storeError(ctx, "preparing the database", err)
+	}
+	return nil
+}

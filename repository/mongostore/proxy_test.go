@@ -1,0 +1,124 @@
+package mongostore_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// proxy stands between a store and its server and breaks the connection.
+type proxy struct {
+	listener net.Listener
+	target   string
+	silent   atomic.Bool  // bytes are swallowed, connections stay open
+	delay    atomic.Int64 // nanoseconds before bytes go on
+	mu       sync.Mutex
+	conns    map[net.Conn]bool
+	cutAfter []byte // the next request that holds these bytes is passed on, its reply is not
+	cuts     int
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { l.Close(); p.reset() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) uri() string {
+	return "mongodb://" + p.listener.Addr().String() + "/?directConnection=true"
+}
+
+func (p *proxy) serve(client net.Conn) {
+	server, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p.keep(client, server)
+	var cut atomic.Bool
+	go p.copy(server, client, func(b []byte) { cut.CompareAndSwap(false, p.wanted(b)) }, nil)
+	p.copy(client, server, nil, &cut)
+}
+
+func (p *proxy) keep(cs ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range cs {
+		p.conns[c] = true
+	}
+}
+
+// wanted reports whether this request is the one whose reply is to be lost.
+func (p *proxy) wanted(b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.cutAfter) == 0 || !bytes.Contains(b, p.cutAfter) {
+		return false
+	}
+	p.cutAfter = nil
+	p.cuts++
+	return true
+}
+
+func (p *proxy) copy(to, from net.Conn, see func([]byte), cut *atomic.Bool) {
+	defer to.Close()
+	defer from.Close()
+	buf := make([]byte, 1<<20)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		if cut != nil && cut.Load() {
+			return
+		}
+		if see != nil {
+			see(buf[:n])
+		}
+		if p.silent.Load() {
+			continue
+		}
+		time.Sleep(time.Duration(p.delay.Load()))
+		if _, err := io.Copy(to, bytes.NewReader(buf[:n])); err != nil {
+			return
+		}
+	}
+}
+
+// reset ends every connection at once.
+func (p *proxy) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+		c.Close()
+	}
+	clear(p.conns)
+}
+
+// loseReply makes the next request with these bytes lose its reply.
+func (p *proxy) loseReply(request string) {
+	p.mu.Lock()
+	p.cutAfter = []byte(request)
+	p.mu.Unlock()
+}
