@@ -38,6 +38,7 @@ var floors = map[string]int{
 
 	"authz":                  4,
 	"conformance":            4,
+	"conformance/testscript": 4,
 	"conformance/validation": 4,
 	"fhir/bundle":            4,
 	"repository/sealed":      4,
