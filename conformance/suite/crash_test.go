@@ -34,6 +34,7 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 		cycles = 200
 	}
 	dir := demoData(t)
+	var lives []*acknowledged
 	for cycle := range cycles {
 		s, err := launch(dir, httpClient(nil))
 		if err != nil {
@@ -43,6 +44,12 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 		writeUntilKilled(t, s, acks, fmt.Sprintf("c%d", cycle))
 		again := startOn(t, dir)
 		acks.check(t, again)
+		lives = append(lives, acks)
+		if cycle == cycles-1 { // nothing of an earlier life was lost since
+			for _, earlier := range lives {
+				earlier.check(t, again)
+			}
+		}
 		verify(t, dir)
 		again.kill() // the next life starts from a crash as well
 		if t.Failed() {
