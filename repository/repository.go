@@ -165,7 +165,9 @@ type Store interface {
 	GetVersion(ctx context.Context, k Key, v Version) (Record, error)
 	// Commit applies the batch atomically. On return without error it is on
 	// stable storage and visible. ErrConflict: a precondition did not hold
-	// and nothing was written. A key may stand in a batch only once.
+	// and nothing was written; engines may also return it for a write whose
+	// Updated lies far behind what was committed before (it took minutes). A key
+	// may stand in a batch only once.
 	Commit(ctx context.Context, b Batch) (Seq, error)
 	// Find returns matching records ordered by a stable keyset position: a
 	// record that is not written between two pages appears exactly once.
@@ -182,6 +184,17 @@ type Store interface {
 	// Stamp returns the next lastUpdated, strictly above every stamp handed
 	// out before, also across restarts.
 	Stamp(ctx context.Context) (Stamp, error)
+}
+
+// Feeder is implemented by engines whose change feed can be entered at a time
+// and read backwards.
+type Feeder interface {
+	// Since returns a position such that every version with Updated >= at lies
+	// after it. Earlier versions may lie after it too.
+	Since(ctx context.Context, at Stamp) (Seq, error)
+	// ChangesBefore yields what Changes yields, from below the given position
+	// down to the first. The empty position means the end of the feed.
+	ChangesBefore(ctx context.Context, before Seq) iter.Seq2[Change, error]
 }
 
 // Purger is implemented by engines that can physically remove an owner's

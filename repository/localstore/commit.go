@@ -34,6 +34,9 @@ func (s *Store) build(b repository.Batch, size int) (pending, error) {
 	if err := s.guards.check(b.Expect); err != nil {
 		return pending{}, err
 	}
+	if err := s.mileposts.check(b.Writes); err != nil {
+		return pending{}, err
+	}
 	tx := s.begin(size)
 	for i := range b.Writes {
 		if err := tx.put(&b.Writes[i]); err != nil {
@@ -43,6 +46,7 @@ func (s *Store) build(b repository.Batch, size int) (pending, error) {
 	}
 	p, err := tx.apply()
 	if err == nil {
+		s.mileposts.pass(b.Writes, p.seq)
 		s.guards.bump(b.Bump)
 	}
 	return p, err

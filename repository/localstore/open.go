@@ -36,18 +36,20 @@ const (
 // Store is one open folder. It implements repository.Store and
 // repository.Purger; Table opens a repository.Table in it.
 type Store struct {
-	opts    Options
-	fs      *privateFS
-	lock    *pebble.Lock
-	db      *pebble.DB
-	latch   *latch
-	gate    *gate
-	space   *space
-	types   types
-	guards  *guards
-	stamps  stamps
-	durable *durable
-	marks   marks
+	opts   Options
+	fs     *privateFS
+	lock   *pebble.Lock
+	db     *pebble.DB
+	latch  *latch
+	gate   *gate
+	space  *space
+	types  types
+	guards *guards
+
+	mileposts mileposts
+	stamps    stamps
+	durable   *durable
+	marks     marks
 
 	// life is held for reading by every call and for writing by Close.
 	life   sync.RWMutex
