@@ -104,7 +104,7 @@ func TestWhatIsNotOfferedIsRefused(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/_history", 404}, {"PATCH", "/Patient/1", 405},
+		{"GET", "/_history", 404}, {"PATCH", "/Patient/1", 415},
 		{"GET", "/Patient/1/$everything", 404},
 		{"OPTIONS", "/Patient", 204}, {"POST", "/Patient/1", 405}, {"DELETE", "/Patient/1/_history/1", 405},
 	} {

@@ -7,6 +7,16 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/definition"
 )
 
+// Touches lists, for each path, the element names below the resource that its
+// operation reads or changes.
+func (p *FHIRPath) Touches() [][]string {
+	names := make([][]string, len(p.ops))
+	for i := range p.ops {
+		names[i] = p.ops[i].elements()
+	}
+	return names
+}
+
 // Apply changes root, a resource, in place. After an error, which is an *Error,
 // root is changed in part and must be thrown away.
 func (p *FHIRPath) Apply(root *fhir.Node) error {
@@ -19,7 +29,7 @@ func (p *FHIRPath) Apply(root *fhir.Node) error {
 			err = ErrTooLarge
 		}
 		if err != nil {
-			return within(err, i, o.String(), o.elements())
+			return within(err, i, o.String())
 		}
 	}
 	return nil

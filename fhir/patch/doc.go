@@ -39,9 +39,8 @@ var (
 // Error says which operation could not be applied. It wraps one of the reasons
 // and holds no value.
 type Error struct {
-	Operation int      // index of the operation, -1 for the patch as a whole
-	Path      string   // as shown to people
-	Elements  []string // member names on the way, for telling hidden elements
+	Operation int    // index of the operation, -1 for the patch as a whole
+	Path      string // as shown to people
 	Detail    string
 	Err       error
 }
@@ -69,12 +68,12 @@ func (e *Error) Unwrap() error { return e.Err }
 func because(reason error, detail string) error { return &Error{Err: reason, Detail: detail} }
 
 // within completes an error with the operation that it is about.
-func within(err error, operation int, path string, elements []string) *Error {
+func within(err error, operation int, path string) *Error {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{Err: err}
 	}
-	return &Error{Operation: operation, Path: path, Elements: elements, Detail: e.Detail, Err: e.Err}
+	return &Error{Operation: operation, Path: path, Detail: e.Detail, Err: e.Err}
 }
 
 // effort is what is left of maxWork and of the bytes that copies may add.

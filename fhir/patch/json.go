@@ -81,6 +81,18 @@ func (o *jsonOp) read(n *fhir.Node) string {
 	return ""
 }
 
+// Touches lists, for each path, the member names that its operation reads or
+// changes, without the underscore of siblings.
+func (p *JSON) Touches() (names [][]string) {
+	for i := range p.ops {
+		names = append(names, p.ops[i].path.elements())
+		if p.ops[i].from != nil {
+			names = append(names, p.ops[i].from.elements())
+		}
+	}
+	return names
+}
+
 // Apply changes root in place. After an error, which is an *Error, root is
 // changed in part and must be thrown away.
 func (p *JSON) Apply(root *fhir.Node) error {
@@ -92,7 +104,7 @@ func (p *JSON) Apply(root *fhir.Node) error {
 			err = ErrTooLarge
 		}
 		if err != nil {
-			return within(err, i, at.String(), at.elements())
+			return within(err, i, at.String())
 		}
 	}
 	return nil

@@ -123,10 +123,16 @@ func (h *Handler) deadline(c *gin.Context, r route) context.CancelFunc {
 // body reads the request's resource, or answers 415, 413 or 400.
 func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok bool) {
 	accepts, media := fhirMedia, "application/fhir+json"
-	if r.form {
+	switch {
+	case r.form:
 		accepts, media = formMedia, "application/x-www-form-urlencoded"
+	case r.patch:
+		accepts, media = patchMedia, patchFormats
 	}
 	if len(c.Request.Header.Values("Content-Type")) > 1 || !accepts(c.GetHeader("Content-Type")) {
+		if r.patch {
+			c.Header("Accept-Patch", patchFormats) // RFC 5789 §2.2
+		}
 		h.outcome(c, http.StatusUnsupportedMediaType, "not-supported", "the Content-Type must be "+media)
 		return nil, nil, false
 	}
@@ -216,6 +222,25 @@ func fhirMedia(header string) bool {
 		return false
 	}
 	return speaks(preference{params: params})
+}
+
+// PatchFormats are the media types of patches: JSON Patch, and Parameters with
+// a FHIRPath Patch (R4 http.html#patch).
+var PatchFormats = []string{interaction.JSONPatchMedia, "application/fhir+json"}
+
+var patchFormats = strings.Join(PatchFormats, ", ")
+
+func patchMedia(header string) bool {
+	return mediaType(header) == interaction.JSONPatchMedia || fhirMedia(header)
+}
+
+// mediaType is the type of a header without its parameters.
+func mediaType(header string) string {
+	media, _, err := mime.ParseMediaType(header)
+	if err != nil {
+		return ""
+	}
+	return media
 }
 
 // maxForm bounds the body of a search by POST; what a query may hold is less.

@@ -45,6 +45,7 @@ type route struct {
 	serves  []Interaction
 	bundle  bool                                       // the body may be as large as a Bundle
 	form    bool                                       // the body is a form of search parameters, not a resource
+	patch   bool                                       // the body is a patch
 	open    func(h *Handler, c *gin.Context, f format) // instead of run: needs no token
 	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
@@ -108,6 +109,10 @@ var routes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Update(c.Request.Context(), call, c.Param("type"), c.Param("id"), body)
 		}},
+	{methods: []string{http.MethodPatch}, path: "/:type/:id", patch: true, serves: []Interaction{{Type, "patch"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.Patch(c.Request.Context(), call, c.Param("type"), c.Param("id"), mediaType(c.GetHeader("Content-Type")), body)
+		}},
 	{methods: remove, path: "/:type/:id", serves: []Interaction{{Type, "delete"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Delete(c.Request.Context(), call, c.Param("type"), c.Param("id"))
@@ -155,7 +160,7 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		cancel := h.deadline(c, r)
 		defer cancel()
 		var body []byte
-		if c.Request.Method == http.MethodPost || c.Request.Method == http.MethodPut {
+		if method := c.Request.Method; method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 			var release func()
 			if body, release, ok = h.body(c, r); !ok {
 				return
