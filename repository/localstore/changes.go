@@ -14,13 +14,13 @@ import (
 
 // feed records one change. The entry stands by itself, so that a damaged
 // record does not stop the feed.
-func (tx *transaction) feed(code typeCode, id repository.StorageID, r *stored) {
+func (tx *transaction) feed(code typeCode, r *stored) {
 	sc := &tx.s.scratch
 	sc.other = appendFeedKey(sc.other[:0], r.seq)
 	var buf [96]byte
-	value := append(buf[:0], valueFormat|r.flags)
+	value := append(buf[:0], valueFormat1|r.flags)
 	value = appendCode(value, code)
-	value = append(value, id[:]...)
+	value = append(value, r.id[:]...)
 	value = append(value, r.owner[:]...)
 	value = binary.AppendUvarint(value, uint64(r.version))
 	value = binary.AppendUvarint(value, uint64(r.updated))
@@ -28,7 +28,7 @@ func (tx *transaction) feed(code typeCode, id repository.StorageID, r *stored) {
 }
 
 func (s *Store) decodeChange(key, value []byte) (repository.Change, error) {
-	b, err := checked(key, value)
+	b, err := checkedRow(key, value)
 	if err != nil {
 		return repository.Change{}, err
 	}

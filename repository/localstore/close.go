@@ -43,6 +43,7 @@ func (s *Store) leave(err *error) {
 // lock until the process exits: Pebble's state is undefined then, and nobody
 // else may open the folder before the process is gone.
 func (s *Store) Close() error {
+	s.stopUpgrade()
 	s.life.Lock()
 	defer s.life.Unlock()
 	if s.closed {

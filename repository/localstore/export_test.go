@@ -9,14 +9,23 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
+// recordKey is where the current version lies.
+func recordKey(t *testing.T, s *Store, k repository.Key) []byte {
+	t.Helper()
+	code, _ := s.types.code(k.Type)
+	var r stored
+	closer, err := current(s.db, code, k.ID, &r)
+	if err != nil || closer == nil {
+		t.Fatal("no record", err)
+	}
+	closer.Close()
+	return appendRecordKey(nil, code, r.ordinal)
+}
+
 // CorruptRecord flips one bit of a stored body above Pebble's own checksums.
 func CorruptRecord(t *testing.T, s *Store, k repository.Key) {
 	t.Helper()
-	code, ok := s.types.code(k.Type)
-	if !ok {
-		t.Fatal("unknown type")
-	}
-	key := appendRecordKey(nil, code, k.ID)
+	key := recordKey(t, s, k)
 	value, closer, err := s.db.Get(key)
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +41,7 @@ func CorruptRecord(t *testing.T, s *Store, k repository.Key) {
 // SwapRecords exchanges the stored values of two resources of one type.
 func SwapRecords(t *testing.T, s *Store, a, b repository.Key) {
 	t.Helper()
-	code, _ := s.types.code(a.Type)
-	ka, kb := appendRecordKey(nil, code, a.ID), appendRecordKey(nil, code, b.ID)
+	ka, kb := recordKey(t, s, a), recordKey(t, s, b)
 	va, ca, err1 := s.db.Get(ka)
 	vb, cb, err2 := s.db.Get(kb)
 	if err1 != nil || err2 != nil {
@@ -66,4 +74,54 @@ func Flush(t *testing.T, s *Store) {
 	if err := s.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// AwaitUpgrade returns when no record of format 1 is left.
+func AwaitUpgrade(t *testing.T, s *Store) {
+	t.Helper()
+	s.upgrade.running.Wait()
+	if s.upgrade.pending.Load() {
+		t.Fatal("the upgrade ended early")
+	}
+}
+
+// HoldsFormat1 reports whether any record lies under its id.
+func HoldsFormat1(t *testing.T, s *Store) bool {
+	t.Helper()
+	for c := range s.types.current.Load().names {
+		if old, next, err := s.unmoved(typeCode(c), 0); err != nil || len(old) > 0 || next>>(8*ordinalBytes) == uint64(c) && c > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// OpenUnmoved opens a folder and holds its upgrade back.
+func OpenUnmoved(t *testing.T, o Options) *Store {
+	t.Helper()
+	o.holdUpgrade = true
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// MoveChunk moves one chunk of a held upgrade and reports whether it was the
+// last.
+func MoveChunk(t *testing.T, s *Store) bool {
+	t.Helper()
+	from, err := s.meta(metaUpgrade)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.moveChunk(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next == 0 {
+		s.upgrade.pending.Store(false)
+	}
+	return next == 0
 }

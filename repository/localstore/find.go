@@ -2,6 +2,7 @@ package localstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -10,117 +11,105 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// Find implements repository.Store. Records come in order of creation; a
-// cursor is the ordinal of the last one. The caller owns the bodies.
+// Find implements repository.Store. Records come in order of creation, or of
+// their last change where the index by time is what selects; the cursor says
+// which. The caller owns the bodies.
 func (s *Store) Find(ctx context.Context, q repository.Query) (page repository.Page, err error) {
 	if err := s.enter(ctx); err != nil {
 		return page, err
 	}
 	defer s.leave(&err)
-	after, err := parseOrdinalCursor(q.After)
+	after, err := parsePosition(q.After)
 	if err != nil || q.Limit <= 0 {
 		return page, errors.Join(err, checkLimit(q.Limit))
 	}
-	code, ok := s.types.code(q.Type)
-	if !ok {
-		return page, nil
-	}
-	f := finder{s: s, code: code, q: &q}
-	page, err = f.run(ctx, after)
-	if err != nil {
+	f := finder{s: s, q: &q, after: after}
+	if err := f.run(ctx, f.record); err != nil {
 		return repository.Page{}, fmt.Errorf("finding %s: %w", q.Type, err)
 	}
-	return page, nil
+	f.page.Read = f.read
+	return f.page, s.durable.wait(ctx, f.newest)
 }
 
-func parseOrdinalCursor(c repository.Cursor) (ordinal, error) {
-	if c == "" {
-		return 0, nil
+// position is where a page ended.
+type position struct {
+	ordinal ordinal
+	// What follows belongs to queries that the index by time leads. Records
+	// that changed after the first page, those above feed position bound, are
+	// passed over: they would come again at their new time.
+	timed bool
+	time  repository.Stamp
+	bound uint64
+}
+
+const timedBytes = 8 + ordinalBytes + 8
+
+func (p position) cursor() repository.Cursor {
+	if !p.timed {
+		return repository.Cursor(appendOrdinal(nil, p.ordinal))
 	}
-	o, ok := readOrdinal([]byte(c))
-	if !ok || len(c) != ordinalBytes {
-		return 0, errors.New("malformed find cursor")
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, timedBytes), uint64(p.time))
+	return repository.Cursor(binary.BigEndian.AppendUint64(appendOrdinal(b, p.ordinal), p.bound))
+}
+
+func parsePosition(c repository.Cursor) (p position, err error) {
+	b := []byte(c)
+	switch len(b) {
+	case 0:
+	case ordinalBytes:
+		p.ordinal, _ = readOrdinal(b)
+	case timedBytes:
+		p.timed, p.time = true, repository.Stamp(binary.BigEndian.Uint64(b))
+		p.ordinal, _ = readOrdinal(b[:8+ordinalBytes])
+		p.bound = binary.BigEndian.Uint64(b[8+ordinalBytes:])
+	default:
+		err = errors.New("malformed find cursor")
 	}
-	return o, nil
+	return p, err
 }
 
 // finder evaluates one query on one snapshot.
 type finder struct {
-	s       *Store
-	code    typeCode
-	q       *repository.Query
-	view    *pebble.Snapshot
-	clauses []clause
-	page    repository.Page
-	last    ordinal // of the last record in page
-	newest  uint64  // highest batch number among the records
-	full    bool
+	meter
+	s        *Store
+	code     typeCode
+	q        *repository.Query
+	after    position
+	view     *pebble.Snapshot
+	counting bool // records are not looked at, so rows must tell the dead
+	unmoved  bool // some records may be of format 1 and not in the index by time
+	plan     plan
+	open     []source         // what to close
+	rows     *pebble.Iterator // forward rows
+	key      []byte           // scratch
+	page     repository.Page
+	newest   uint64 // highest batch number among the records
 }
 
-func (f *finder) run(ctx context.Context, after ordinal) (repository.Page, error) {
+// run calls visit with each match until it says that it has enough.
+func (f *finder) run(ctx context.Context, visit func(position) (enough bool, err error)) (err error) {
+	var ok bool
+	if f.code, ok = f.s.types.code(f.q.Type); !ok {
+		return nil
+	}
+	f.ctx = ctx
+	f.unmoved = f.s.upgrade.pending.Load()
 	f.view = f.s.db.NewSnapshot()
-	defer f.view.Close()
-	defer f.closeClauses()
-	if err := f.openClauses(); err != nil {
-		return repository.Page{}, err
+	defer f.close()
+	if f.plan, err = f.choose(); err != nil || f.plan.empty {
+		return err
 	}
-	if err := f.scan(ctx, after); err != nil {
-		return repository.Page{}, err
+	// Lists of an owner, and of a type in format 1, have what is not live too.
+	f.plan.row = f.plan.row || f.counting && (f.q.Owner != nil || f.unmoved)
+	if f.plan.byTime {
+		return f.timed(visit)
 	}
-	if f.full {
-		f.page.Next = repository.Cursor(appendOrdinal(nil, f.last))
-	}
-	return f.page, f.s.durable.wait(ctx, f.newest)
-}
-
-// openClauses turns the query into ascending lists of ordinals. Without any
-// the type's own list is scanned.
-func (f *finder) openClauses() error {
-	for _, tokens := range f.q.All {
-		c := make(clause, 0, len(tokens))
-		for _, t := range tokens {
-			c = append(c, &ordinals{prefix: appendTokenPrefix(nil, f.code, t), exact: true})
-		}
-		f.clauses = append(f.clauses, c)
-	}
-	if f.q.Owner != nil {
-		prefix := appendCode(appendOwnerPrefix(nil, *f.q.Owner), f.code)
-		f.clauses = append(f.clauses, clause{{prefix: prefix}})
-	}
-	if len(f.clauses) == 0 {
-		f.clauses = append(f.clauses, clause{{prefix: appendOrdinalPrefix(nil, f.code)}})
-	}
-	for _, c := range f.clauses {
-		for _, list := range c {
-			if err := list.open(f.view); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (f *finder) closeClauses() {
-	for _, c := range f.clauses {
-		for _, list := range c {
-			list.close()
-		}
-	}
-}
-
-// cancelEvery is how many candidates pass between two looks at the context.
-const cancelEvery = 64
-
-func (f *finder) scan(ctx context.Context, after ordinal) error {
-	for n := 0; after < maxOrdinal; n++ {
-		if n%cancelEvery == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		o, ok, err := intersect(f.clauses, after+1)
+	for after := f.after.ordinal; after < maxOrdinal; {
+		o, ok, err := intersect(f.plan.sources, after+1)
 		if err != nil || !ok {
 			return err
 		}
-		if err := f.visit(o); err != nil || f.full {
+		if enough, err := f.test(position{ordinal: o}, visit); err != nil || enough {
 			return err
 		}
 		after = o
@@ -128,53 +117,110 @@ func (f *finder) scan(ctx context.Context, after ordinal) error {
 	return nil
 }
 
-// visit adds the record to the page if it is live and of the wanted owner. The
-// first match beyond the limit only shows that there is a next page.
-func (f *finder) visit(o ordinal) error {
-	key, id, live, err := f.resolve(o)
-	if err != nil || !live {
-		return err
+func (f *finder) close() {
+	for _, s := range f.open {
+		s.close()
 	}
-	var r stored
-	closer, err := decodeFrom(f.view, key, &r)
-	if err != nil {
-		return err
+	if f.rows != nil {
+		f.rows.Close()
 	}
-	if closer == nil {
-		return fmt.Errorf("%w: an index entry without its record", repository.ErrCorrupt)
-	}
-	defer closer.Close()
-	if r.ordinal != o {
-		return fmt.Errorf("%w: an index entry of another record", repository.ErrCorrupt)
-	}
-	if r.flags != 0 || f.q.Owner != nil && r.owner != *f.q.Owner {
-		return nil
-	}
-	if len(f.page.Records) == f.q.Limit {
-		f.full = true
-		return nil
-	}
-	f.last = o
-	f.newest = max(f.newest, f.s.marks.record(id).Load())
-	rec := r.record(repository.Key{Type: f.q.Type, ID: id})
-	rec.Position = repository.Cursor(appendOrdinal(nil, o))
-	f.page.Records = append(f.page.Records, rec)
-	return nil
+	f.view.Close()
 }
 
-// resolve maps an ordinal to the key of its record; tombstones are not live.
-func (f *finder) resolve(o ordinal) (key []byte, id repository.StorageID, live bool, err error) {
-	var buf [32]byte
-	value, closer, err := f.view.Get(appendOrdinalKey(buf[:0], f.code, o))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, id, false, fmt.Errorf("%w: an index entry without its ordinal", repository.ErrCorrupt)
-	}
+// newList opens a list.
+func (f *finder) newList(prefix []byte, exact bool) (*list, error) {
+	l := &list{meter: &f.meter, prefix: prefix, exact: exact}
+	f.open = append(f.open, l)
+	return l, l.open(f.view)
+}
+
+// newUnion opens the union of a clause's lists.
+func (f *finder) newUnion(c clause) (*union, error) {
+	u := &union{meter: &f.meter, code: f.code, tokens: c}
+	f.open = append(f.open, u)
+	return u, u.open(f.view)
+}
+
+// timed walks along the index by time.
+func (f *finder) timed(visit func(position) (bool, error)) error {
+	it, err := f.timeIter()
 	if err != nil {
-		return nil, id, false, storeError("reading", err)
+		return err
+	}
+	defer it.Close()
+	at := f.after
+	if at.timed = true; f.after.timed {
+		f.key = appendUpdatedKey(f.key[:0], f.code, at.time, at.ordinal+1)
+		it.SeekGE(f.key)
+	} else if at.bound, err = f.lastChange(); err != nil {
+		return err
+	} else {
+		it.First()
+	}
+	for ; it.Valid(); it.Next() {
+		var sized bool
+		if at.time, at.ordinal, sized = readUpdated(it.Key()); !sized {
+			return fmt.Errorf("%w: malformed index by time", repository.ErrCorrupt)
+		}
+		if err := f.step(); err != nil {
+			return err
+		}
+		if enough, err := f.test(at, visit); err != nil || enough {
+			return err
+		}
+	}
+	return storeError("reading index", it.Error())
+}
+
+// timeIter iterates over the index by time between Since and Until.
+func (f *finder) timeIter() (*pebble.Iterator, error) {
+	all := appendTypePrefix(nil, kindUpdated, f.code)
+	o := &pebble.IterOptions{LowerBound: all, UpperBound: successor(all)}
+	if f.q.Since != 0 {
+		o.LowerBound = appendUpdatedPrefix(nil, f.code, f.q.Since)
+	}
+	if f.q.Until != 0 {
+		o.UpperBound = appendUpdatedPrefix(nil, f.code, f.q.Until)
+	}
+	it, err := f.view.NewIter(o)
+	return it, storeError("reading index", err)
+}
+
+// lastChange is the last feed position in view.
+func (f *finder) lastChange() (uint64, error) {
+	it, err := prefixIter(f.view, []byte{kindFeed})
+	if err != nil {
+		return 0, storeError("reading feed", err)
+	}
+	defer it.Close()
+	if !it.Last() {
+		return 0, storeError("reading feed", it.Error())
+	}
+	return binary.BigEndian.Uint64(it.Key()[1:]), nil
+}
+
+// record adds a match to the page. The first one beyond the limit only shows
+// that there is a next page.
+func (f *finder) record(p position) (enough bool, err error) {
+	var r stored
+	closer, err := at(f.view, f.code, p.ordinal, &r)
+	if err != nil {
+		return false, err
+	}
+	if closer == nil {
+		return false, fmt.Errorf("%w: an index entry without its record", repository.ErrCorrupt)
 	}
 	defer closer.Close()
-	if n := copy(id[:], value); n != idBytes {
-		return nil, id, false, fmt.Errorf("%w: malformed ordinal", repository.ErrCorrupt)
+	if r.flags != 0 || f.q.Owner != nil && r.owner != *f.q.Owner || p.timed && r.seq > p.bound {
+		return false, nil
 	}
-	return appendRecordKey(nil, f.code, id), id, len(value) == idBytes, nil
+	if n := len(f.page.Records); n == f.q.Limit {
+		f.page.Next = f.page.Records[n-1].Position
+		return true, nil
+	}
+	f.newest = max(f.newest, f.s.marks.record(r.id).Load())
+	rec := r.record(repository.Key{Type: f.q.Type, ID: r.id})
+	rec.Position = p.cursor()
+	f.page.Records = append(f.page.Records, rec)
+	return false, nil
 }

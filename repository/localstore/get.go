@@ -35,10 +35,9 @@ func (s *Store) version(
 	if !ok {
 		return r, notFound(k)
 	}
-	var buf [32]byte
-	r, err = s.read(appendRecordKey(buf[:0], code, k.ID), k, wanted)
+	r, err = read(k, wanted, func(r *stored) (io.Closer, error) { return current(s.db, code, k.ID, r) })
 	if past > 0 && errors.Is(err, repository.ErrNotFound) {
-		r, err = s.read(appendVersionKey(buf[:0], code, k.ID, past), k, wanted)
+		r, err = read(k, wanted, func(r *stored) (io.Closer, error) { return s.past(code, k.ID, past, r) })
 	}
 	if waiting := s.durable.wait(ctx, s.marks.record(k.ID).Load()); waiting != nil {
 		return repository.Record{}, waiting
@@ -46,10 +45,10 @@ func (s *Store) version(
 	return r, err
 }
 
-// read returns the record under a key, or ErrNotFound when it is not wanted.
-func (s *Store) read(key []byte, k repository.Key, wanted func(*stored) bool) (repository.Record, error) {
+// read returns the record that load finds, or ErrNotFound when it is not wanted.
+func read(k repository.Key, wanted func(*stored) bool, load func(*stored) (io.Closer, error)) (repository.Record, error) {
 	var found stored
-	closer, err := s.current(key, &found)
+	closer, err := load(&found)
 	if err != nil {
 		return repository.Record{}, fmt.Errorf("reading %v: %w", k, err)
 	}
@@ -67,25 +66,17 @@ func notFound(k repository.Key) error {
 	return fmt.Errorf("reading %v: %w", k, repository.ErrNotFound)
 }
 
-// current decodes the value of a key. r aliases Pebble's memory until the
-// closer is closed; no closer means no such key.
-func (s *Store) current(key []byte, r *stored) (io.Closer, error) {
-	return decodeFrom(s.db, key, r)
-}
-
-func decodeFrom(from pebble.Reader, key []byte, r *stored) (io.Closer, error) {
-	value, closer, err := from.Get(key)
+// past decodes one past version; no closer means that there is none.
+func (s *Store) past(code typeCode, id repository.StorageID, v repository.Version, r *stored) (io.Closer, error) {
+	key := appendVersionKey(nil, code, id, v)
+	value, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, storeError("reading", err)
 	}
-	if err := r.decode(key, value); err != nil {
-		closer.Close()
-		return nil, err
-	}
-	return closer, nil
+	return closing(closer, r.decode(key, value))
 }
 
 // History implements repository.Store. An unknown resource has no versions. A
@@ -118,8 +109,7 @@ func (s *Store) history(code typeCode, q repository.HistoryRange, below reposito
 	view := s.db.NewSnapshot()
 	defer view.Close()
 	var now stored
-	key := appendRecordKey(nil, code, q.Key.ID)
-	closer, err := decodeFrom(view, key, &now)
+	closer, err := current(view, code, q.Key.ID, &now)
 	if err != nil {
 		return h.page, err
 	}

@@ -10,12 +10,14 @@ import (
 // The first byte of a key is its kind. Letters, so that a dump can be read.
 const (
 	kindType    = 'd' // d|name → code of a resource type
+	kindForward = 'f' // f|type|ordinal → what the index holds of a live resource
 	kindTable   = 'k' // k|len(name)|name|key → row of a Table
 	kindMeta    = 'm' // m|name → format, high-water marks
-	kindOrdinal = 'o' // o|type|ordinal → storage id, and whether deleted
+	kindRecord  = 'o' // o|type|ordinal → current version
 	kindToken   = 'p' // p|type|token|ordinal → nothing: one posting
-	kindRecord  = 'r' // r|type|storage id → current version
+	kindID      = 'r' // r|type|storage id → ordinal
 	kindFeed    = 's' // s|position → change
+	kindUpdated = 'u' // u|type|time|ordinal → nothing: a live resource changed then
 	kindVersion = 'v' // v|type|storage id|^version → past version
 	kindOwner   = 'w' // w|owner|type|ordinal → nothing: a version has this owner
 )
@@ -36,8 +38,10 @@ const (
 	maxCode  = 0x3FFF
 )
 
-// ordinal numbers the resources of a type in order of creation. Postings
-// carry it in place of the storage id.
+// ordinal numbers the resources of a type in order of creation. It is what
+// records lie under and what postings carry: resources that were written
+// together, such as one patient's, are then neighbours, and a new one goes to
+// the end, where compaction need not rewrite the others.
 type ordinal uint64
 
 func appendCode(dst []byte, c typeCode) []byte {
@@ -78,8 +82,8 @@ func readOrdinal(b []byte) (ordinal, bool) {
 	return ordinal(b[0])<<32 | ordinal(binary.BigEndian.Uint32(b[1:])), true
 }
 
-func appendRecordKey(dst []byte, c typeCode, id repository.StorageID) []byte {
-	return append(appendCode(append(dst, kindRecord), c), id[:]...)
+func appendIDKey(dst []byte, c typeCode, id repository.StorageID) []byte {
+	return append(appendCode(append(dst, kindID), c), id[:]...)
 }
 
 func appendVersionPrefix(dst []byte, c typeCode, id repository.StorageID) []byte {
@@ -94,12 +98,39 @@ func appendTokenPrefix(dst []byte, c typeCode, t repository.Token) []byte {
 	return binary.BigEndian.AppendUint64(appendCode(append(dst, kindToken), c), uint64(t))
 }
 
-func appendOrdinalPrefix(dst []byte, c typeCode) []byte {
-	return appendCode(append(dst, kindOrdinal), c)
+// appendTypePrefix begins the keys of a kind that go on with a type.
+func appendTypePrefix(dst []byte, kind byte, c typeCode) []byte {
+	return appendCode(append(dst, kind), c)
 }
 
-func appendOrdinalKey(dst []byte, c typeCode, o ordinal) []byte {
-	return appendOrdinal(appendOrdinalPrefix(dst, c), o)
+func appendRecordKey(dst []byte, c typeCode, o ordinal) []byte {
+	return appendOrdinal(appendTypePrefix(dst, kindRecord, c), o)
+}
+
+func appendForwardKey(dst []byte, c typeCode, o ordinal) []byte {
+	return appendOrdinal(appendTypePrefix(dst, kindForward, c), o)
+}
+
+// appendUpdatedPrefix is followed by an ordinal. Times before 1970 sort first.
+func appendUpdatedPrefix(dst []byte, c typeCode, t repository.Stamp) []byte {
+	return binary.BigEndian.AppendUint64(appendTypePrefix(dst, kindUpdated, c), sortable(t))
+}
+
+func appendUpdatedKey(dst []byte, c typeCode, t repository.Stamp, o ordinal) []byte {
+	return appendOrdinal(appendUpdatedPrefix(dst, c, t), o)
+}
+
+// sortable keeps the order of times in the order of bytes.
+func sortable(t repository.Stamp) uint64 { return uint64(t) ^ 1<<63 }
+
+// readUpdated reads the last bytes of a key of the index by time.
+func readUpdated(key []byte) (repository.Stamp, ordinal, bool) {
+	if len(key) < 8+ordinalBytes {
+		return 0, 0, false
+	}
+	o, ok := readOrdinal(key)
+	t := binary.BigEndian.Uint64(key[len(key)-8-ordinalBytes:])
+	return repository.Stamp(t ^ 1<<63), o, ok
 }
 
 func appendOwnerPrefix(dst []byte, w repository.Owner) []byte {

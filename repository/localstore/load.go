@@ -52,8 +52,11 @@ func (s *Store) readFormat() (fresh bool, err error) {
 	if err != nil || found == format {
 		return false, err
 	}
+	if found == 1 {
+		return false, s.beginUpgrade()
+	}
 	if found != 0 {
-		return false, fmt.Errorf("opening %s: %w %d, this release reads %d", s.opts.Dir, ErrFormat, found, format)
+		return false, fmt.Errorf("opening %s: %w %d, this release reads up to %d", s.opts.Dir, ErrFormat, found, format)
 	}
 	it, err := s.db.NewIter(nil)
 	if err != nil {
@@ -88,14 +91,14 @@ func (s *Store) loadSeq() error {
 }
 
 func (s *Store) loadOrdinals() error {
-	s.ordinals = map[typeCode]ordinal{}
 	for _, c := range s.types.current.Load().codes {
-		it, err := prefixIter(s.db, appendOrdinalPrefix(nil, c))
+		it, err := prefixIter(s.db, appendTypePrefix(nil, kindRecord, c))
 		if err != nil {
 			return storeError("reading ordinals", err)
 		}
 		if it.Last() {
-			s.ordinals[c], _ = readOrdinal(it.Key())
+			o, _ := readOrdinal(it.Key())
+			s.ordinals.set(c, o)
 		}
 		if err := errors.Join(it.Error(), it.Close()); err != nil {
 			return storeError("reading ordinals", err)

@@ -25,26 +25,28 @@ var (
 )
 
 // format is the version of keys and values; see docs/format/localstore.md.
-const format = 1
+const format = 2
 
 const (
-	metaFormat = "format"
-	metaStamp  = "stamp" // stamps from here on were never handed out
-	metaSeq    = "seq"   // feed positions up to here were used and purged
+	metaFormat  = "format"
+	metaStamp   = "stamp"   // stamps from here on were never handed out
+	metaSeq     = "seq"     // feed positions up to here were used and purged
+	metaUpgrade = "upgrade" // records of format 1 lie from here on; see upgrade.go
 )
 
 // Store is one open folder. It implements repository.Store and
 // repository.Purger; Table opens a repository.Table in it.
 type Store struct {
-	opts   Options
-	fs     *privateFS
-	lock   *pebble.Lock
-	db     *pebble.DB
-	latch  *latch
-	gate   *gate
-	space  *space
-	types  types
-	guards *guards
+	opts     Options
+	fs       *privateFS
+	lock     *pebble.Lock
+	db       *pebble.DB
+	latch    *latch
+	gate     *gate
+	space    *space
+	types    types
+	ordinals ordinals
+	guards   *guards
 
 	mileposts mileposts
 	stamps    stamps
@@ -57,13 +59,18 @@ type Store struct {
 
 	trouble chan error // the last background error, for who waits for a flush
 
+	upgrade struct {
+		pending atomic.Bool // some records may be of format 1
+		cancel  context.CancelFunc
+		running sync.WaitGroup
+	}
+
 	committer *committer
 	applied   atomic.Uint64 // number of the last batch; written by the committer
 
 	// What follows belongs to the committer.
-	seq      uint64 // last feed position
-	ordinals map[typeCode]ordinal
-	scratch  scratch
+	seq     uint64 // last feed position
+	scratch scratch
 }
 
 // Open opens or creates the folder. ErrLocked, ErrFormat and
@@ -122,7 +129,7 @@ func (s *Store) start() (err error) {
 	}
 	s.space.keepBallast()
 	s.committer = newCommitter(s)
-	return nil
+	return s.startUpgrade()
 }
 
 func newStore(o Options) *Store {

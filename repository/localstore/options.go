@@ -52,6 +52,8 @@ type Options struct {
 	// OnError is told of background trouble that does not stop the store:
 	// a failed flush that will be retried, a damaged block.
 	OnError func(error)
+
+	holdUpgrade bool // for tests of a store whose records are not moved yet
 }
 
 // Validate reports every problem at once.

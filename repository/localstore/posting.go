@@ -1,11 +1,38 @@
 package localstore
 
 import (
+	"context"
+
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// ordinals is one ascending list of ordinals: the keys that begin with prefix.
-type ordinals struct {
+// meter counts the index entries that a query looks at, and stops a query
+// whose context has ended.
+type meter struct {
+	ctx  context.Context
+	read int
+}
+
+// cancelEvery is how many entries pass between two looks at the context.
+const cancelEvery = 256
+
+func (m *meter) step() error {
+	if m.read++; m.read%cancelEvery == 0 {
+		return m.ctx.Err()
+	}
+	return nil
+}
+
+// source is an ascending set of ordinals that is not held in memory.
+type source interface {
+	// seek returns the first ordinal at or above the target, which never falls.
+	seek(target ordinal) (o ordinal, ok bool, err error)
+	close()
+}
+
+// list is one ascending list of ordinals: the keys that begin with prefix.
+type list struct {
+	*meter
 	prefix []byte
 	exact  bool // prefix is what split returns, so bloom filters apply
 	it     *pebble.Iterator
@@ -22,7 +49,7 @@ const (
 	listEnded
 )
 
-func (l *ordinals) open(view *pebble.Snapshot) (err error) {
+func (l *list) open(view pebble.Reader) (err error) {
 	o := &pebble.IterOptions{}
 	if !l.exact {
 		o.LowerBound, o.UpperBound = l.prefix, successor(l.prefix)
@@ -31,16 +58,21 @@ func (l *ordinals) open(view *pebble.Snapshot) (err error) {
 	return storeError("reading index", err)
 }
 
-func (l *ordinals) close() {
+func (l *list) close() {
 	if l.it != nil {
 		l.it.Close()
 	}
 }
 
-// seek moves to the first ordinal at or above the target, which never falls.
-func (l *ordinals) seek(target ordinal) error {
-	if l.state == listEnded || l.state == listPositioned && l.at >= target {
-		return nil
+func (l *list) seek(target ordinal) (ordinal, bool, error) {
+	if l.state == listEnded {
+		return 0, false, nil
+	}
+	if l.state == listPositioned && l.at >= target {
+		return l.at, true, nil
+	}
+	if err := l.step(); err != nil {
+		return 0, false, err
 	}
 	var ok bool
 	switch {
@@ -55,36 +87,24 @@ func (l *ordinals) seek(target ordinal) error {
 	}
 	if !ok {
 		l.state = listEnded
-		return storeError("reading index", l.it.Error())
+		return 0, false, storeError("reading index", l.it.Error())
 	}
 	l.at, _ = readOrdinal(l.it.Key())
 	l.state = listPositioned
-	return nil
+	return l.at, true, nil
 }
 
-// clause is the union of lists.
-type clause []*ordinals
-
-// seek returns the first ordinal of the union at or above the target.
-func (c clause) seek(target ordinal) (least ordinal, ok bool, err error) {
-	for _, l := range c {
-		if err := l.seek(target); err != nil {
-			return 0, false, err
-		}
-		if l.state == listPositioned && (!ok || l.at < least) {
-			least, ok = l.at, true
-		}
-	}
-	return least, ok, nil
-}
+// restart lets the next seek go anywhere.
+func (l *list) restart() { l.state = listUnread }
 
 // intersect returns the first ordinal at or above the target that is in every
-// clause. It leaps from list to list and holds none of them in memory.
-func intersect(clauses []clause, target ordinal) (ordinal, bool, error) {
-	for agreed := 0; agreed < len(clauses); {
+// source. It leaps from source to source: a long one is read only where the
+// others have something.
+func intersect(sources []source, target ordinal) (ordinal, bool, error) {
+	for agreed := 0; agreed < len(sources); {
 		agreed = 0
-		for _, c := range clauses {
-			o, ok, err := c.seek(target)
+		for _, s := range sources {
+			o, ok, err := s.seek(target)
 			if err != nil || !ok {
 				return 0, false, err
 			}

@@ -2,10 +2,7 @@ package localstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -78,22 +75,21 @@ func (pu *purge) run(limit int) error {
 
 // resource removes the owner's versions of one resource.
 func (pu *purge) resource(code typeCode, o ordinal) error {
-	var id repository.StorageID
-	value, closer, err := pu.s.db.Get(appendOrdinalKey(nil, code, o))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return fmt.Errorf("%w: owner index without its ordinal", repository.ErrCorrupt)
-	}
-	if err != nil {
-		return storeError("reading", err)
-	}
-	copy(id[:], value)
-	closer.Close()
-	pu.touched = append(pu.touched, id)
-	others, err := pu.past(code, id)
+	var now stored
+	closer, err := at(pu.s.db, code, o, &now)
 	if err != nil {
 		return err
 	}
-	return pu.current(code, id, others)
+	if closer == nil {
+		return fmt.Errorf("%w: owner index without its record", repository.ErrCorrupt)
+	}
+	defer closer.Close()
+	pu.touched = append(pu.touched, now.id)
+	others, err := pu.past(code, now.id)
+	if err != nil {
+		return err
+	}
+	return pu.current(code, &now, others)
 }
 
 // past removes past versions and reports whether those of others remain.
@@ -123,39 +119,30 @@ func (pu *purge) past(code typeCode, id repository.StorageID) (others bool, err 
 
 // current removes the current version if it is the owner's, or what a former
 // purge left of the key once no version remains.
-func (pu *purge) current(code typeCode, id repository.StorageID, others bool) error {
-	key := appendRecordKey(nil, code, id)
-	var now stored
-	closer, err := pu.s.current(key, &now)
-	if err != nil {
-		return err
-	}
-	if closer == nil {
-		return fmt.Errorf("%w: owner index without its record", repository.ErrCorrupt)
-	}
-	defer closer.Close()
+func (pu *purge) current(code typeCode, now *stored, others bool) error {
 	if !now.hollow() {
 		if now.owner != pu.owner {
 			return nil
 		}
-		pu.remove(key, &now)
-		diffTokens(now.tokens, nil, func(t repository.Token, _ bool) {
-			posting := appendOrdinal(appendTokenPrefix(nil, code, t), now.ordinal)
-			pu.keep(pu.batch.Delete(posting, nil))
-		})
+		was, err := pu.forward(code, now)
+		if err != nil {
+			return err
+		}
+		pu.index(code, now.ordinal, &was, &forward{})
+		pu.removed++
+		pu.keep(pu.batch.Delete(appendFeedKey(nil, now.seq), nil))
 	}
 	if !others {
-		pu.keep(pu.batch.Delete(key, nil))
-		pu.keep(pu.batch.Delete(appendOrdinalKey(nil, code, now.ordinal), nil))
+		pu.keep(pu.batch.Delete(appendIDKey(nil, code, now.id), nil))
+		pu.keep(pu.batch.Delete(appendRecordKey(nil, code, now.ordinal), nil))
 		return nil
 	}
-	hollow := stored{flags: flagHollow, version: now.version, ordinal: now.ordinal}
-	pu.set(key, &hollow)
-	pu.setOrdinal(code, id, &hollow)
+	hollow := stored{flags: flagHollow, version: now.version, id: now.id, ordinal: now.ordinal}
+	pu.setCurrent(code, now, &hollow)
 	return nil
 }
 
-// remove deletes one version and its feed entry.
+// remove deletes one past version and its feed entry.
 func (pu *purge) remove(key []byte, r *stored) {
 	pu.removed++
 	pu.keep(pu.batch.Delete(key, nil))

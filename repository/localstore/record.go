@@ -11,8 +11,12 @@ import (
 
 // First byte of a record or row: format in the upper half, flags in the lower.
 const (
-	valueFormat = 1 << 4
-	flagDeleted = 1
+	// valueFormat1 is that of table rows, feed entries and past versions, and of
+	// the records that a store of format 1 kept under their ids.
+	valueFormat1 = 1 << 4
+	// valueFormat2 is that of current versions and forward rows.
+	valueFormat2 = 2 << 4
+	flagDeleted  = 1
 	// flagHollow marks a key whose current version was purged while versions
 	// of other owners remain. It reads as not found and blocks reuse of the
 	// version numbers.
@@ -31,10 +35,14 @@ type stored struct {
 	version repository.Version
 	updated repository.Stamp
 	seq     uint64 // position in the feed
+	id      repository.StorageID
 	ordinal ordinal
 	owner   repository.Owner
-	tokens  []byte // 8 bytes each, ascending
 	body    []byte
+	// old marks a current version that still lies under its id, as format 1
+	// had it, with its tokens: 8 bytes each, ascending.
+	old    bool
+	tokens []byte
 }
 
 func (r *stored) deleted() bool { return r.flags&flagDeleted != 0 }
@@ -53,19 +61,43 @@ func (r *stored) record(k repository.Key) repository.Record {
 	}
 }
 
-// append encodes r as the value of key.
+// append encodes a current version as the value of key.
 func (r *stored) append(dst, key []byte) []byte {
-	dst = append(dst, valueFormat|r.flags)
-	dst = binary.AppendUvarint(dst, uint64(r.version))
-	dst = binary.AppendUvarint(dst, uint64(r.updated))
-	dst = binary.AppendUvarint(dst, r.seq)
-	dst = appendOrdinal(dst, r.ordinal)
+	dst = r.appendHead(dst, valueFormat2)
+	dst = append(dst, r.id[:]...)
 	dst = append(dst, r.owner[:]...)
-	dst = binary.AppendUvarint(dst, uint64(len(r.tokens)/tokenBytes))
-	dst = append(dst, r.tokens...)
 	dst = append(dst, r.body...)
 	return appendChecksum(dst, key)
 }
+
+// appendPast encodes a past version as the value of key.
+func (r *stored) appendPast(dst, key []byte) []byte {
+	dst = r.appendHead(dst, valueFormat1)
+	dst = appendOrdinal(dst, r.ordinal)
+	dst = append(dst, r.owner[:]...)
+	dst = append(dst, 0) // tokens
+	dst = append(dst, r.body...)
+	return appendChecksum(dst, key)
+}
+
+func (r *stored) appendHead(dst []byte, format byte) []byte {
+	dst = append(dst, format|r.flags)
+	dst = binary.AppendUvarint(dst, uint64(r.version))
+	dst = binary.AppendUvarint(dst, uint64(r.updated))
+	return binary.AppendUvarint(dst, r.seq)
+}
+
+// size is the exact length of a current version, sizePast that of a past one.
+func (r *stored) size() int { return r.headSize() + 2*idBytes + len(r.body) + checksumBytes }
+func (r *stored) sizePast() int {
+	return r.headSize() + ordinalBytes + idBytes + 1 + len(r.body) + checksumBytes
+}
+
+func (r *stored) headSize() int {
+	return 1 + uvarintLen(uint64(r.version)) + uvarintLen(uint64(r.updated)) + uvarintLen(r.seq)
+}
+
+func uvarintLen(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
 
 // decode reads the value of key. A value that lies under another key, was cut
 // or damaged is ErrCorrupt.
@@ -74,16 +106,28 @@ func (r *stored) decode(key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	p := parser{b: b[1:]}
+	_, rest, ok := readCode(key[1:])
+	p := parser{b: b[1:], bad: !ok}
 	r.flags = b[0] & flagMask
 	r.version = repository.Version(p.uvarint())
 	r.updated = repository.Stamp(p.uvarint())
 	r.seq = p.uvarint()
-	r.ordinal, _ = readOrdinal(p.take(ordinalBytes))
-	copy(r.owner[:], p.take(idBytes))
-	r.tokens = p.tokens()
+	switch format := b[0] &^ 0xF; {
+	case key[0] == kindRecord && format == valueFormat2:
+		r.ordinal, ok = readOrdinal(rest)
+		copy(r.id[:], p.take(idBytes))
+		copy(r.owner[:], p.take(idBytes))
+	case key[0] != kindRecord && format == valueFormat1:
+		r.old = key[0] == kindID
+		ok = copy(r.id[:], rest) == idBytes
+		r.ordinal, _ = readOrdinal(p.take(ordinalBytes))
+		copy(r.owner[:], p.take(idBytes))
+		r.tokens = p.tokens()
+	default:
+		return fmt.Errorf("%w: value format %d", repository.ErrCorrupt, b[0]>>4)
+	}
 	r.body = p.b
-	if p.bad {
+	if p.bad || !ok {
 		return fmt.Errorf("%w: malformed record header", repository.ErrCorrupt)
 	}
 	return nil
@@ -98,6 +142,15 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Update(0, castagnoli, key), castagnoli, value)
 }
 
+// checkedRow is checked for values that have one format only.
+func checkedRow(key, value []byte) ([]byte, error) {
+	b, err := checked(key, value)
+	if err == nil && b[0]&0xF0 != valueFormat1 {
+		return nil, fmt.Errorf("%w: value format %d", repository.ErrCorrupt, b[0]>>4)
+	}
+	return b, err
+}
+
 // checked returns the value without its checksum.
 func checked(key, value []byte) ([]byte, error) {
 	n := len(value) - checksumBytes
@@ -106,9 +159,6 @@ func checked(key, value []byte) ([]byte, error) {
 	}
 	if checksum(key, value[:n]) != binary.LittleEndian.Uint32(value[n:]) {
 		return nil, fmt.Errorf("%w: checksum mismatch", repository.ErrCorrupt)
-	}
-	if value[0]&0xF0 != valueFormat {
-		return nil, fmt.Errorf("%w: value format %d", repository.ErrCorrupt, value[0]>>4)
 	}
 	return value[:n], nil
 }
@@ -149,12 +199,3 @@ func (p *parser) tokens() []byte {
 }
 
 func (p *parser) fail() { p.b, p.bad = nil, true }
-
-// size is the exact length of the encoded value.
-func (r *stored) size() int {
-	return 1 + uvarintLen(uint64(r.version)) + uvarintLen(uint64(r.updated)) + uvarintLen(r.seq) +
-		ordinalBytes + idBytes + uvarintLen(uint64(len(r.tokens)/tokenBytes)) +
-		len(r.tokens) + len(r.body) + checksumBytes
-}
-
-func uvarintLen(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }

@@ -15,12 +15,14 @@ type Usage struct {
 
 // Stats tells the kinds of data apart.
 type Stats struct {
-	Current Usage `json:"current"` // current versions, tombstones included
-	History Usage `json:"history"` // past versions
-	Index   Usage `json:"index"`   // postings, ordinals, owners, types
-	Feed    Usage `json:"feed"`
-	Tables  Usage `json:"tables"`
-	Log     Usage `json:"log"` // log files, those kept for reuse included
+	Current  Usage `json:"current"`  // current versions, tombstones included
+	History  Usage `json:"history"`  // past versions
+	Index    Usage `json:"index"`    // postings, forward rows and the rest: ids, times, owners, types
+	Postings Usage `json:"postings"` // of Index
+	Forward  Usage `json:"forward"`  // of Index: the tokens of each live resource
+	Feed     Usage `json:"feed"`
+	Tables   Usage `json:"tables"`
+	Log      Usage `json:"log"` // log files, those kept for reuse included
 }
 
 // Stats walks all keys: it is for reports, not for dashboards. What still
@@ -30,14 +32,20 @@ func (s *Store) Stats(ctx context.Context) (st Stats, err error) {
 		return st, err
 	}
 	defer s.leave(&err)
+	var rest Usage
 	kinds := map[byte]*Usage{
 		kindRecord: &st.Current, kindVersion: &st.History, kindFeed: &st.Feed, kindTable: &st.Tables,
-		kindToken: &st.Index, kindOrdinal: &st.Index, kindOwner: &st.Index, kindType: &st.Index,
+		kindToken: &st.Postings, kindForward: &st.Forward,
+		kindID: &rest, kindUpdated: &rest, kindOwner: &rest, kindType: &rest,
 	}
 	for kind, u := range kinds {
 		if err := s.measure(ctx, kind, u); err != nil {
 			return Stats{}, fmt.Errorf("measuring: %w", err)
 		}
+	}
+	for _, u := range []Usage{st.Postings, st.Forward, rest} {
+		st.Index.Bytes += u.Bytes
+		st.Index.Count += u.Count
 	}
 	m := s.db.Metrics()
 	st.Log = Usage{Bytes: m.WAL.PhysicalSize + m.WAL.ObsoletePhysicalSize, Count: uint64(m.WAL.Files + m.WAL.ObsoleteFiles)}

@@ -196,12 +196,12 @@ func (s *Store) row(k []byte, prefix int) (repository.Row, error) {
 }
 
 func appendRow(dst, k []byte, revision uint64, value []byte) []byte {
-	dst = binary.AppendUvarint(append(dst, valueFormat), revision)
+	dst = binary.AppendUvarint(append(dst, valueFormat1), revision)
 	return appendChecksum(append(dst, value...), k)
 }
 
 func decodeRow(k, value []byte, prefix int) (repository.Row, error) {
-	b, err := checked(k, value)
+	b, err := checkedRow(k, value)
 	if err != nil {
 		return repository.Row{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -44,6 +45,19 @@ func (d *dictionary) with(name string) (*dictionary, typeCode, error) {
 	next.codes[name] = c
 	return next, c, nil
 }
+
+// ordinals are the last of each type. Only the committer moves them.
+type ordinals struct{ byType sync.Map }
+
+func (o *ordinals) last(c typeCode) ordinal {
+	last, ok := o.byType.Load(c)
+	if !ok {
+		return noOrdinal
+	}
+	return last.(ordinal)
+}
+
+func (o *ordinals) set(c typeCode, last ordinal) { o.byType.Store(c, last) }
 
 // load reads the dictionary at Open.
 func (t *types) load(db *pebble.DB) error {

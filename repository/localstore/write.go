@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,8 +24,8 @@ type transaction struct {
 
 // scratch is memory that transactions reuse, one at a time.
 type scratch struct {
-	key, other, value []byte
-	tokens            []repository.Token
+	other, value, was, row []byte
+	tokens                 []repository.Token
 }
 
 func (s *Store) begin(size int) *transaction {
@@ -56,23 +55,21 @@ func (tx *transaction) apply() (pending, error) {
 		return pending{}, err
 	}
 	for c, o := range tx.ordinals {
-		s.ordinals[c] = o
+		s.ordinals.set(c, o)
 	}
 	s.types.current.Store(tx.types)
 	return p, nil
 }
 
 // put adds one write: checks its precondition, moves the current version to
-// history and replaces it, its postings and its feed entry.
+// history and replaces it, its index entries and its feed entry.
 func (tx *transaction) put(w *repository.Write) error {
 	code, err := tx.code(w.Record.Key.Type)
 	if err != nil {
 		return err
 	}
-	sc := &tx.s.scratch
-	sc.key = appendRecordKey(sc.key[:0], code, w.Record.Key.ID)
 	var old stored
-	closer, err := tx.s.current(sc.key, &old)
+	closer, err := current(tx.s.db, code, w.Record.Key.ID, &old)
 	if err != nil {
 		return err
 	}
@@ -82,14 +79,26 @@ func (tx *transaction) put(w *repository.Write) error {
 	if old.version != w.Expect || old.hollow() {
 		return fmt.Errorf("%w: %v", repository.ErrConflict, w.Record.Key)
 	}
-	next := tx.successor(code, w, &old)
-	tx.touched = append(tx.touched, w.Record.Key.ID)
-	if old.version > 0 {
-		tx.archive(code, w.Record.Key.ID, &old)
+	was, err := tx.forward(code, &old)
+	if err != nil {
+		return err
 	}
-	tx.set(sc.key, &next)
-	tx.index(code, w.Record.Key.ID, &old, &next)
-	tx.feed(code, w.Record.Key.ID, &next)
+	next := tx.successor(code, w, &old)
+	tx.touched = append(tx.touched, next.id)
+	if old.version > 0 {
+		tx.archive(code, &old)
+	}
+	tx.setCurrent(code, &old, &next)
+	tx.index(code, next.ordinal, &was, &forward{
+		live: next.flags == 0, version: next.version, updated: next.updated, owner: next.owner,
+		tokens: tx.encodeTokens(w.Record.Tokens),
+	})
+	if old.version == 0 || old.owner != next.owner {
+		sc := &tx.s.scratch
+		sc.other = appendOwnerKey(sc.other[:0], next.owner, code, next.ordinal)
+		tx.entry(true)
+	}
+	tx.feed(code, &next)
 	return tx.err
 }
 
@@ -100,9 +109,9 @@ func (tx *transaction) successor(code typeCode, w *repository.Write, old *stored
 		version: w.Record.Version,
 		updated: w.Record.Updated,
 		seq:     tx.seq,
+		id:      w.Record.Key.ID,
 		ordinal: old.ordinal,
 		owner:   w.Record.Owner,
-		tokens:  tx.encodeTokens(w.Record.Tokens),
 		body:    w.Record.Body,
 	}
 	if w.Record.Deleted {
@@ -112,30 +121,6 @@ func (tx *transaction) successor(code typeCode, w *repository.Write, old *stored
 		next.ordinal = tx.nextOrdinal(code)
 	}
 	return next
-}
-
-// encodeTokens sorts and dedupes; sorted postings are cheaper to insert and
-// two sorted lists are cheap to compare.
-func (tx *transaction) encodeTokens(tokens []repository.Token) []byte {
-	if len(tokens) == 0 {
-		return nil
-	}
-	sc := &tx.s.scratch
-	sc.tokens = append(sc.tokens[:0], tokens...)
-	slices.SortFunc(sc.tokens, func(a, b repository.Token) int {
-		switch {
-		case uint64(a) < uint64(b):
-			return -1
-		case uint64(a) > uint64(b):
-			return 1
-		}
-		return 0
-	})
-	sc.value = sc.value[:0]
-	for _, t := range slices.Compact(sc.tokens) {
-		sc.value = binary.BigEndian.AppendUint64(sc.value, uint64(t))
-	}
-	return sc.value
 }
 
 func (tx *transaction) code(name string) (typeCode, error) {
@@ -157,7 +142,7 @@ func (tx *transaction) nextOrdinal(c typeCode) ordinal {
 	}
 	last, ok := tx.ordinals[c]
 	if !ok {
-		last = tx.s.ordinals[c]
+		last = tx.s.ordinals.last(c)
 	}
 	if last == maxOrdinal {
 		tx.keep(repository.ErrTooLarge)
@@ -167,54 +152,29 @@ func (tx *transaction) nextOrdinal(c typeCode) ordinal {
 }
 
 // archive writes the old current version as history; its tokens end.
-func (tx *transaction) archive(code typeCode, id repository.StorageID, old *stored) {
+func (tx *transaction) archive(code typeCode, old *stored) {
 	sc := &tx.s.scratch
-	past := *old
-	past.tokens = nil
-	sc.other = appendVersionKey(sc.other[:0], code, id, old.version)
-	tx.set(sc.other, &past)
-}
-
-// set encodes the value straight into the batch.
-func (tx *transaction) set(key []byte, r *stored) {
-	op := tx.batch.SetDeferred(len(key), r.size())
-	copy(op.Key, key)
-	r.append(op.Value[:0], key)
+	sc.other = appendVersionKey(sc.other[:0], code, old.id, old.version)
+	op := tx.batch.SetDeferred(len(sc.other), old.sizePast())
+	copy(op.Key, sc.other)
+	old.appendPast(op.Value[:0], sc.other)
 	tx.keep(op.Finish())
 }
 
-// index moves the postings from old to next and keeps the ordinal's and the
-// owner's row.
-func (tx *transaction) index(code typeCode, id repository.StorageID, old, next *stored) {
+// setCurrent encodes the current version straight into the batch. The id leads
+// to it when it is new, or when it lay under the id so far.
+func (tx *transaction) setCurrent(code typeCode, old, next *stored) {
 	sc := &tx.s.scratch
-	diffTokens(old.tokens, next.tokens, func(t repository.Token, added bool) {
-		sc.other = appendOrdinal(appendTokenPrefix(sc.other[:0], code, t), next.ordinal)
-		if added {
-			tx.keep(tx.batch.Set(sc.other, nil, nil))
-		} else {
-			tx.keep(tx.batch.Delete(sc.other, nil))
-		}
-	})
-	if old.version == 0 || old.deleted() != next.deleted() {
-		tx.setOrdinal(code, id, next)
+	sc.other = appendRecordKey(sc.other[:0], code, next.ordinal)
+	op := tx.batch.SetDeferred(len(sc.other), next.size())
+	copy(op.Key, sc.other)
+	next.append(op.Value[:0], sc.other)
+	tx.keep(op.Finish())
+	if old.version == 0 || old.old {
+		sc.other = appendIDKey(sc.other[:0], code, next.id)
+		var buf [ordinalBytes]byte
+		tx.keep(tx.batch.Set(sc.other, appendOrdinal(buf[:0], next.ordinal), nil))
 	}
-	if old.version == 0 || old.owner != next.owner {
-		sc.other = appendOwnerKey(sc.other[:0], next.owner, code, next.ordinal)
-		tx.keep(tx.batch.Set(sc.other, nil, nil))
-	}
-}
-
-// setOrdinal maps the ordinal to its resource; a last byte marks what a scan
-// of the type passes over.
-func (tx *transaction) setOrdinal(code typeCode, id repository.StorageID, r *stored) {
-	sc := &tx.s.scratch
-	sc.other = appendOrdinalKey(sc.other[:0], code, r.ordinal)
-	var buf [idBytes + 1]byte
-	value := append(buf[:0], id[:]...)
-	if r.flags != 0 {
-		value = append(value, r.flags)
-	}
-	tx.keep(tx.batch.Set(sc.other, value, nil))
 }
 
 func (tx *transaction) keep(err error) {
@@ -222,21 +182,3 @@ func (tx *transaction) keep(err error) {
 		tx.err = errors.Join(tx.err, err)
 	}
 }
-
-// diffTokens walks two ascending lists.
-func diffTokens(old, next []byte, change func(t repository.Token, added bool)) {
-	for len(old) > 0 || len(next) > 0 {
-		switch {
-		case len(next) == 0 || len(old) > 0 && token(old) < token(next):
-			change(repository.Token(token(old)), false)
-			old = old[tokenBytes:]
-		case len(old) == 0 || token(next) < token(old):
-			change(repository.Token(token(next)), true)
-			next = next[tokenBytes:]
-		default:
-			old, next = old[tokenBytes:], next[tokenBytes:]
-		}
-	}
-}
-
-func token(b []byte) uint64 { return binary.BigEndian.Uint64(b) }

@@ -29,6 +29,9 @@ func (m *model) matches(r repository.Record, q repository.Query) bool {
 	if r.Deleted || r.Key.Type != q.Type || q.Owner != nil && r.Owner != *q.Owner {
 		return false
 	}
+	if q.Since != 0 && r.Updated < q.Since || q.Until != 0 && r.Updated >= q.Until {
+		return false
+	}
 	for _, clause := range q.All {
 		if !slices.ContainsFunc(clause, func(t repository.Token) bool { return slices.Contains(r.Tokens, t) }) {
 			return false
@@ -53,6 +56,7 @@ func testModel(t *testing.T, o Opened) {
 				o = o.Reopen(t)
 			}
 			m.commit(rt, o.Store)
+			m.retoken(rt, o.Store)
 			m.checkFind(rt, o.Store)
 		}
 		m.checkAll(rt, o.Store)
@@ -76,6 +80,7 @@ func (m *model) commit(rt *rapid.T, s repository.Store) {
 			expect, stale = expect+1, true
 		}
 		w := owned(write(k, expect), owner(rapid.IntRange(0, 2).Draw(rt, "owner")))
+		w.Record.Updated = repository.Stamp(rapid.IntRange(1, 20).Draw(rt, "updated"))
 		if w.Record.Deleted = rapid.IntRange(0, 4).Draw(rt, "delete") == 0; !w.Record.Deleted {
 			w.Record.Tokens = drawTokens(rt, "tokens", 4)
 		}
@@ -93,14 +98,49 @@ func (m *model) commit(rt *rapid.T, s repository.Store) {
 	}
 }
 
+// retoken gives some keys other tokens, now and then of a version that is not
+// the current one.
+func (m *model) retoken(rt *rapid.T, s repository.Store) {
+	x, ok := s.(repository.Indexer)
+	if !ok {
+		return
+	}
+	var rs []repository.Retoken
+	want := 0
+	for _, k := range rapid.SliceOfNDistinct(rapid.SampledFrom(m.keys), 0, 2, rapid.ID).Draw(rt, "rebuilt") {
+		now, _ := m.current(k)
+		r := repository.Retoken{Key: k, Version: now.Version, Tokens: drawTokens(rt, "other tokens", 4)}
+		switch {
+		case rapid.IntRange(0, 4).Draw(rt, "old") == 0:
+			r.Version++
+		case now.Version > 0 && !now.Deleted:
+			m.versions[k][now.Version-1].Tokens = r.Tokens
+			want++
+		}
+		rs = append(rs, r)
+	}
+	if n, err := x.Retoken(rt.Context(), rs); err != nil || n != want {
+		rt.Fatalf("Retoken changed %d, want %d, %v", n, want, err)
+	}
+}
+
 func (m *model) checkFind(rt *rapid.T, s repository.Store) {
 	q := repository.Query{Type: m.keys[0].Type, Limit: rapid.IntRange(1, 6).Draw(rt, "limit")}
-	for range rapid.IntRange(0, 2).Draw(rt, "clauses") {
+	q.Since = repository.Stamp(max(0, rapid.IntRange(-20, 20).Draw(rt, "since")))
+	q.Until = repository.Stamp(max(0, rapid.IntRange(-20, 20).Draw(rt, "until")))
+	for range rapid.IntRange(0, 4).Draw(rt, "clauses") {
 		q.All = append(q.All, drawTokens(rt, "clause", 3))
 	}
 	if rapid.Bool().Draw(rt, "by owner") {
 		whose := owner(rapid.IntRange(0, 2).Draw(rt, "whose"))
 		q.Owner = &whose
+	}
+	counted := -1
+	if c, ok := s.(repository.Counter); ok {
+		var err error
+		if counted, err = c.Count(rt.Context(), q, 1<<30); err != nil {
+			rt.Fatalf("Count: %v", err)
+		}
 	}
 	found := map[repository.Key]int{}
 	for {
@@ -114,6 +154,9 @@ func (m *model) checkFind(rt *rapid.T, s repository.Store) {
 		if q.After = page.Next; q.After == "" {
 			break
 		}
+	}
+	if counted >= 0 && counted != len(found) {
+		rt.Fatalf("counted %d, found %d", counted, len(found))
 	}
 	for _, k := range m.keys {
 		now, _ := m.current(k)

@@ -2,8 +2,8 @@ package repositorytest
 
 import "testing"
 
-// TestStore runs the contract of repository.Store, and of repository.Purger
-// where the engine implements it.
+// TestStore runs the contract of repository.Store, and of repository.Purger,
+// Indexer and Counter where the engine implements them.
 func TestStore(t *testing.T, open Open) {
 	for _, c := range []struct {
 		name string
@@ -23,6 +23,10 @@ func TestStore(t *testing.T, open Open) {
 		{"find keeps types apart", testFindTypes},
 		{"find by owner", testFindOwner},
 		{"find shows the last page as the last", testFindLimit},
+		{"find between two times", testFindTimes},
+		{"an or of hundreds of tokens", testFindManyTokens},
+		{"find by time holds still while others write", testTimeCursor},
+		{"find ends with its context", testFindCancelled},
 		{"tokens of old versions are gone", testOldTokens},
 		{"find pages hold still while others write", testFindCursor},
 		{"two requests that found none cannot both insert", testGuards},
@@ -36,6 +40,11 @@ func TestStore(t *testing.T, open Open) {
 		{"a cancelled context has no effect", testCancellation},
 		{"purging an owner", testPurge},
 		{"purging keeps the versions of others", testPurgeOthers},
+		{"retoken replaces tokens and nothing else", testRetoken},
+		{"retoken skips what changed meanwhile", testRetokenSkips},
+		{"retoken races with writers", testRetokenRace},
+		{"count agrees with find", testCount},
+		{"estimates of small numbers are exact", testEstimate},
 		{"everything survives a restart", testRestart},
 		{"random commands match a model", testModel},
 	} {
