@@ -218,10 +218,11 @@ type Census interface {
 // records.
 type Counter interface {
 	// Count returns how many records match the query, whose After and Limit it
-	// ignores, and stops when it has counted up to most.
+	// ignores, and stops when it has counted up to most, which is positive.
 	Count(ctx context.Context, q Query, most int) (int, error)
 	// Estimate returns about how many records carry one of the tokens, from
-	// at most a few hundred index entries: small numbers are exact.
+	// at most a few hundred index entries: small numbers are exact, and an
+	// engine need not tell large ones apart.
 	Estimate(ctx context.Context, resourceType string, anyOf []Token) (int, error)
 }
 
@@ -237,7 +238,8 @@ type Retoken struct {
 type Indexer interface {
 	// Retoken replaces tokens in one durable commit and reports how many
 	// records it changed. Records that changed meanwhile are skipped: their
-	// writer made the tokens. It makes no change in the feed.
+	// writer made the tokens. It makes no change in the feed. A key may stand
+	// in the list only once.
 	Retoken(ctx context.Context, rs []Retoken) (int, error)
 }
 

@@ -22,8 +22,8 @@ func (s *Store) Count(ctx context.Context, q repository.Query, most int) (n int,
 	defer s.leave(&err)
 	q.After = ""
 	f := finder{s: s, q: &q, counting: true}
-	if most <= 0 {
-		return 0, nil
+	if err := checkLimit(most); err != nil {
+		return 0, err
 	}
 	err = f.run(ctx, func(position) (bool, error) {
 		n++
