@@ -7,6 +7,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/narrative"
 )
 
 // literalRule is the JSON kind and lexical check of a primitive type.
@@ -66,7 +67,7 @@ func (x *run) primitive(n *fhir.Node, e *definition.Element, t *definition.Type)
 			x.fault(codeValue, e.Path+" contains control characters")
 		}
 	case rule.valid == nil:
-		if fault := checkNarrative(n.Text()); fault != "" {
+		if fault := narrative.Check(n.Text()); fault != "" {
 			x.fault(codeInvariant, fault)
 		}
 	case rule.kind == fhir.Number:

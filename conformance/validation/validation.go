@@ -4,7 +4,7 @@
 // extensions and narrative. It collects all faults of a resource at once.
 //
 // Start with New and Validate; object.go walks, value.go and primitive.go check
-// values, reference.go, contained.go and narrative.go the rules of their names.
+// values, reference.go, contained.go the rules of their names.
 // Checked as code are also the invariants ele-1, ext-1, ref-1, per-1, dom-2 to
 // dom-5, txt-1 and txt-2; the other invariants need FHIRPath and are not
 // checked here, and neither are profiles.

@@ -184,16 +184,6 @@ func BenchmarkValidate(b *testing.B) {
 	}
 }
 
-func BenchmarkNarrative(b *testing.B) {
-	div := `<div xmlns="http://www.w3.org/1999/xhtml">` + strings.Repeat(`<p class="x">a &amp; <b>b</b></p>`, 30) + `</div>`
-	b.SetBytes(int64(len(div)))
-	for b.Loop() {
-		if checkNarrative(div) != "" {
-			b.Fatal("refused")
-		}
-	}
-}
-
 // A body of a few MB must not cost more than its size: no list is searched
 // once per item of another.
 func TestHostileSizesStayLinear(t *testing.T) {

@@ -34,5 +34,5 @@
 // view.
 //
 // Kept compatible: the bytes of AppendSortKey, which page links carry for a day,
-// and Fold, Canonical and ParseTime, which stored tokens depend on.
+// and Fold and ParseTime, which stored tokens depend on.
 package search

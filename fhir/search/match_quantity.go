@@ -1,6 +1,10 @@
 package search
 
-import "github.com/cockroachdb/apd/v3"
+import (
+	"github.com/cockroachdb/apd/v3"
+
+	"github.com/fieldseal/fieldseal/fhir/ucum"
+)
 
 // acceptsQuantity compares a quantity (R4 search.html#quantity). Without a unit
 // the number alone counts; number||code looks for the code or the unit that
@@ -12,7 +16,7 @@ func acceptsQuantity(o *Operand, v *Value) bool {
 		o.Form == AnySystem && (v.Code == o.Code || v.Unit == o.Code),
 		o.Form == Exact && v.System == o.System && v.Code == o.Code:
 		return acceptsNumber(o, v)
-	case o.Form != Exact || o.System != UCUM || v.System != UCUM || v.Code == "":
+	case o.Form != Exact || o.System != ucum.System || v.System != ucum.System || v.Code == "":
 		return false
 	}
 	base := o.base
@@ -33,9 +37,9 @@ type baseNumbers struct {
 // canonical converts the operand.
 func (o *Operand) canonical() *baseNumbers {
 	of := o.numbers()
-	unit, value, ok1 := Canonical(o.System, o.Code, of.value)
-	_, low, ok2 := Canonical(o.System, o.Code, of.low)
-	_, high, ok3 := Canonical(o.System, o.Code, of.high)
+	unit, value, ok1 := ucum.Canonical(o.System, o.Code, of.value)
+	_, low, ok2 := ucum.Canonical(o.System, o.Code, of.low)
+	_, high, ok3 := ucum.Canonical(o.System, o.Code, of.high)
 	if !ok1 || !ok2 || !ok3 {
 		return &baseNumbers{}
 	}
@@ -48,14 +52,14 @@ func (o *Operand) canonical() *baseNumbers {
 func CanonicalEnds(v *Value) (low, high *apd.Decimal, unit string, ok bool) {
 	ok = v.Low != nil || v.High != nil
 	if v.Low != nil {
-		unit, low, ok = Canonical(v.System, v.Code, v.Low)
+		unit, low, ok = ucum.Canonical(v.System, v.Code, v.Low)
 	}
 	switch {
 	case v.High == nil || !ok:
 	case v.High == v.Low:
 		high = low
 	default:
-		unit, high, ok = Canonical(v.System, v.Code, v.High)
+		unit, high, ok = ucum.Canonical(v.System, v.Code, v.High)
 	}
 	return low, high, unit, ok
 }

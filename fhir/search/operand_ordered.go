@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/apd/v3"
+
+	"github.com/fieldseal/fieldseal/fhir/ucum"
 )
 
 // cutPrefix takes the prefix from an ordered value (R4 search.html#prefix). No
@@ -158,7 +160,7 @@ func metres(s, unit string) (float64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	base, m, ok := Canonical(UCUM, unit, d)
+	base, m, ok := ucum.Canonical(ucum.System, unit, d)
 	if !ok || base != "m" {
 		return 0, false
 	}

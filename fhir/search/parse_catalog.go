@@ -3,6 +3,8 @@ package search
 import (
 	"slices"
 	"strings"
+
+	"github.com/fieldseal/fieldseal/fhir/ucum"
 )
 
 // ID is the parameter of the logical id (R4 search.html#all).
@@ -42,7 +44,7 @@ func (p *Parameter) canonical() bool {
 // difference made when in doubt: too much is found rather than too little
 // (R4 search.html#token).
 func (p *Parameter) CaseSensitive(system string) bool {
-	if system == UCUM || strings.HasPrefix(system, "http://hl7.org/fhir/") || strings.HasPrefix(system, "http://terminology.hl7.org/CodeSystem/v3-") {
+	if system == ucum.System || strings.HasPrefix(system, "http://hl7.org/fhir/") || strings.HasPrefix(system, "http://terminology.hl7.org/CodeSystem/v3-") {
 		return true
 	}
 	for _, l := range p.program.leaves {

@@ -15,7 +15,9 @@ var floors = map[string]int{
 	"fhir/definition":           1,
 	"fhir/fhirtest":             1,
 	"fhir/model":                1,
+	"fhir/narrative":            1,
 	"fhir/simplepath":           1,
+	"fhir/ucum":                 1,
 	"internal/demo":             1,
 	"repository/localstore":     1,
 	"repository/mongostore":     1,
@@ -27,6 +29,7 @@ var floors = map[string]int{
 	"crypto/kms/kmstest":        2,
 	"crypto/kms/localfile":      2,
 	"fhir/compartment":          2,
+	"fhir/fhirpath":             2,
 
 	"audit/event":                3,
 	"crypto/field/fieldtest":     3,

@@ -1,4 +1,4 @@
-package search
+package ucum
 
 import (
 	"math/big"

@@ -1,4 +1,10 @@
-package validation
+// Package narrative checks the XHTML of Narrative.div (R4 narrative.html, txt-1
+// and txt-2). Start with Check.
+//
+// Security notes: apps put the text into innerHTML, so that what an HTML parser
+// would read differently from XML is refused too. Faults name the rule, never
+// the markup. One pass, bounded depth.
+package narrative
 
 import (
 	"html"
@@ -6,7 +12,7 @@ import (
 	"strings"
 )
 
-// What checkNarrative answers. The texts name the rule, never the markup.
+// What Check answers. The texts name the rule, never the markup.
 const (
 	faultWellFormed = "narrative is not well-formed XHTML"
 	faultRoot       = "narrative must be a div in the XHTML namespace"
@@ -20,12 +26,12 @@ const (
 // maxNarrativeDepth bounds open elements; real tables nest about ten deep.
 const maxNarrativeDepth = 256
 
-// checkNarrative checks Narrative.div (R4 narrative.html) and returns the first
+// Check checks Narrative.div (R4 narrative.html) and returns the first
 // fault, "" when there is none. It is a single pass without building a tree,
 // and stricter than XML where an HTML parser would read the same bytes
 // differently, because apps put the text into innerHTML.
-func checkNarrative(s string) string {
-	p := narrative{s: strings.TrimSpace(s)}
+func Check(s string) string {
+	p := scan{s: strings.TrimSpace(s)}
 	if !strings.HasPrefix(p.s, "<div") {
 		return faultRoot
 	}
@@ -46,8 +52,8 @@ func checkNarrative(s string) string {
 	return ""
 }
 
-// narrative is the state of the scan: what is left and what is open.
-type narrative struct {
+// scan is the state of the check: what is left and what is open.
+type scan struct {
 	s       string
 	open    [maxNarrativeDepth]string
 	depth   int
@@ -57,7 +63,7 @@ type narrative struct {
 }
 
 // next consumes one piece of text or markup.
-func (p *narrative) next() string {
+func (p *scan) next() string {
 	if p.s[0] != '<' {
 		i := strings.IndexByte(p.s, '<')
 		if i < 0 {
@@ -84,7 +90,7 @@ func (p *narrative) next() string {
 
 // comment consumes a comment. HTML ends one at "<!-->" and "<!--->", which in
 // XML is its start: a script could hide there.
-func (p *narrative) comment() string {
+func (p *scan) comment() string {
 	body, rest, found := strings.Cut(p.s[len("<!--"):], "--")
 	if !found || !strings.HasPrefix(rest, ">") || strings.HasPrefix(body, ">") || strings.HasPrefix(body, "->") {
 		return faultWellFormed
@@ -93,7 +99,7 @@ func (p *narrative) comment() string {
 	return ""
 }
 
-func (p *narrative) endTag() string {
+func (p *scan) endTag() string {
 	name, rest := cutName(p.s[2:])
 	rest = strings.TrimLeft(rest, xmlSpace)
 	if p.depth == 0 || p.open[p.depth-1] != name || !strings.HasPrefix(rest, ">") {
@@ -108,7 +114,7 @@ func (p *narrative) endTag() string {
 // xmlSpace is the white space of XML 1.0 §2.3.
 const xmlSpace = " \t\r\n"
 
-func (p *narrative) startTag() string {
+func (p *scan) startTag() string {
 	name, rest := cutName(p.s[1:])
 	if name == "" {
 		return faultWellFormed
@@ -128,7 +134,7 @@ func (p *narrative) startTag() string {
 }
 
 // attributes consumes the attributes of an element up to its ">" or "/>".
-func (p *narrative) attributes(element, s string) (namespace bool, rest, fault string) {
+func (p *scan) attributes(element, s string) (namespace bool, rest, fault string) {
 	var seen [16]string
 	for count := 0; ; count++ {
 		trimmed := strings.TrimLeft(s, xmlSpace)
@@ -151,7 +157,7 @@ func (p *narrative) attributes(element, s string) (namespace bool, rest, fault s
 }
 
 // finishTag consumes ">" or "/>".
-func (p *narrative) finishTag(name, rest string) string {
+func (p *scan) finishTag(name, rest string) string {
 	if rest[0] == '/' {
 		p.s = rest[2:]
 		p.done = p.depth == 0
@@ -167,7 +173,7 @@ func (p *narrative) finishTag(name, rest string) string {
 }
 
 // attribute checks one attribute of an element.
-func (p *narrative) attribute(element, name, value string) string {
+func (p *scan) attribute(element, name, value string) string {
 	switch {
 	case name == "xmlns":
 		if value != "http://www.w3.org/1999/xhtml" {
@@ -237,3 +243,16 @@ func validText(s string) bool {
 		s = s[end+1:]
 	}
 }
+
+// hasControl reports a character below 32 that is not tab, LF or CR.
+func hasControl(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return true
+		}
+	}
+	return false
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }

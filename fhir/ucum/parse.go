@@ -1,4 +1,4 @@
-package search
+package ucum
 
 import (
 	"math/big"
@@ -47,7 +47,7 @@ type unitParser struct {
 }
 
 // parseUnit is nil for what is no unit.
-func parseUnit(code string) *unit {
+func parseUnit(code string) *Unit {
 	p := &unitParser{s: code, dims: dimensions{}, factor: big.NewRat(1, 1)}
 	p.term(1, 0)
 	if p.bad || p.s != "" {
@@ -57,7 +57,9 @@ func parseUnit(code string) *unit {
 		if p.symbols != 1 {
 			return nil
 		}
-		return newUnit(p.special.dims.String(), p.special.factor, p.special.offset)
+		u := newUnit(p.special.dims.String(), p.special.factor, p.special.offset)
+		u.special = true
+		return u
 	}
 	return newUnit(p.dims.String(), p.factor, new(big.Rat))
 }
