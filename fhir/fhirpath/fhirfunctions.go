@@ -1,0 +1,282 @@
+package fhirpath
+
+import (
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/narrative"
+)
+
+// fhirFunctions are those of R4 fhirpath.html#functions.
+var fhirFunctions = map[string]*function{
+	"extension":         {min: 1, max: 1, returns: ofAny, eval: extension},
+	"getValue":          {returns: ofSystem, eval: getValue},
+	"resolve":           {returns: ofAny, eval: resolve},
+	"elementDefinition": {returns: ofAny, eval: elementDefinition},
+	"slice":             {min: 2, max: 2, returns: ofInput, eval: slice},
+	"checkModifiers":    {max: 64, returns: ofInput, eval: checkModifiers},
+	"conformsTo":        {min: 1, max: 1, returns: ofSystem, eval: conformsTo},
+	"memberOf":          {min: 1, max: 1, returns: ofSystem, eval: memberOf},
+	"subsumes":          {min: 1, max: 1, returns: ofSystem, eval: subsumption(false)},
+	"subsumedBy":        {min: 1, max: 1, returns: ofSystem, eval: subsumption(true)},
+	"htmlChecks":        {returns: ofSystem, eval: htmlChecks},
+}
+
+func (e *Element) resource() bool { return e.typ.Kind == definition.Resource }
+
+func extension(in *invocation, c Collection) (Collection, error) {
+	url, ok, err := in.textArg(0)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var out Collection
+	for _, item := range c {
+		e, ok := item.(*Element)
+		if !ok {
+			continue
+		}
+		for _, x := range e.child("extension", nil) {
+			if x.(*Element).node.Member("url").Text() == url {
+				out = append(out, x)
+			}
+		}
+	}
+	return out, nil
+}
+
+func getValue(in *invocation, c Collection) (Collection, error) {
+	if len(c) > 1 {
+		return nil, in.failed("there are several items")
+	}
+	if len(c) == 1 {
+		if e, ok := c[0].(*Element); ok {
+			if v := e.value(); v != nil {
+				return Collection{v}, nil
+			}
+			return nil, nil
+		}
+	}
+	return c, nil
+}
+
+// htmlChecks tells whether the narrative keeps txt-1 and txt-2.
+func htmlChecks(in *invocation, c Collection) (Collection, error) {
+	s, ok, err := text(c, in.pos)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return truth(narrative.Check(s) == ""), in.pay(16 * len(s))
+}
+
+// checkModifiers lets the input through when it has no modifier extensions but
+// those of the arguments.
+func checkModifiers(in *invocation, c Collection) (Collection, error) {
+	known := map[string]bool{}
+	for i := range in.args {
+		arg, err := in.arg(i)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range arg {
+			url, ok := convert(item).(String)
+			if !ok {
+				return nil, in.failed("a URL is expected")
+			}
+			known[string(url)] = true
+		}
+	}
+	for _, item := range c {
+		e, ok := item.(*Element)
+		if !ok {
+			continue
+		}
+		for _, x := range e.child("modifierExtension", nil) {
+			if !known[x.(*Element).node.Member("url").Text()] {
+				return nil, in.failed("an element has a modifier extension that is not allowed for")
+			}
+		}
+	}
+	return c, nil
+}
+
+const structureBase = "http://hl7.org/fhir/StructureDefinition/"
+
+// conformsTo asks Context.Profiles; without one, the type's own structure is
+// known and means to be of the type.
+func conformsTo(in *invocation, c Collection) (Collection, error) {
+	structure, ok, err := in.textArg(0)
+	if err != nil {
+		return nil, err
+	}
+	if len(c) > 1 {
+		return nil, in.failed("there are several items")
+	}
+	if len(c) == 0 || !ok {
+		return nil, nil
+	}
+	e, ok := c[0].(*Element)
+	if !ok {
+		return nil, in.failed("an element is expected")
+	}
+	if in.ev.in.Profiles != nil {
+		ok, err := in.ev.in.Profiles.Conforms(in.ev.ctx, structure, e)
+		return truth(ok), err
+	}
+	t := BaseStructure(structure)
+	if t == nil {
+		return nil, in.failed("an unknown structure")
+	}
+	return truth(derives(in.ev.reg, e.typ, t)), nil
+}
+
+// BaseStructure is the type whose own StructureDefinition the canonical URL
+// names, nil for a profile or an unknown URL.
+func BaseStructure(url string) *definition.Type {
+	if len(url) <= len(structureBase) || url[:len(structureBase)] != structureBase {
+		return nil
+	}
+	t := definition.Default().Type(url[len(structureBase):])
+	if t == nil || t.Kind == definition.Backbone {
+		return nil
+	}
+	return t
+}
+
+func slice(in *invocation, c Collection) (Collection, error) {
+	structure, okS, err := in.textArg(0)
+	if err != nil {
+		return nil, err
+	}
+	name, okN, err := in.textArg(1)
+	if err != nil || !okS || !okN {
+		return nil, err
+	}
+	if in.ev.in.Profiles == nil {
+		return nil, in.failed("an unknown structure")
+	}
+	var out Collection
+	for _, item := range c {
+		e, ok := item.(*Element)
+		if !ok {
+			continue
+		}
+		inside, err := in.ev.in.Profiles.Slice(in.ev.ctx, structure, name, e)
+		if err != nil {
+			return nil, err
+		}
+		if inside {
+			out = append(out, item)
+		}
+	}
+	return out, nil
+}
+
+// codings are the codes of a code, Coding or CodeableConcept, or of a string.
+func (in *invocation) codings(item Item) ([]Coding, error) {
+	if s, ok := convert(item).(String); ok {
+		return []Coding{{Code: string(s)}}, nil
+	}
+	e, ok := item.(*Element)
+	if !ok {
+		return nil, in.failed("a code is expected")
+	}
+	switch e.typ.Name {
+	case "Coding":
+		return []Coding{coding(e.node)}, nil
+	case "CodeableConcept":
+		var out []Coding
+		for _, c := range e.child("coding", nil) {
+			out = append(out, coding(c.(*Element).node))
+		}
+		return out, nil
+	case "Quantity":
+		return []Coding{coding(e.node)}, nil
+	}
+	return nil, in.failed("a code is expected")
+}
+
+func coding(n *fhir.Node) Coding {
+	return Coding{System: n.Member("system").Text(), Code: n.Member("code").Text()}
+}
+
+func memberOf(in *invocation, c Collection) (Collection, error) {
+	valueSet, ok, err := in.textArg(0)
+	if err != nil {
+		return nil, err
+	}
+	if len(c) > 1 {
+		return nil, in.failed("there are several items")
+	}
+	if len(c) == 0 || !ok {
+		return nil, nil
+	}
+	list, err := in.codings(c[0])
+	if err != nil {
+		return nil, err
+	}
+	member := in.ev.embedded
+	if in.ev.in.Terminology != nil {
+		member = func(valueSet string, c Coding) (bool, error) {
+			return in.ev.in.Terminology.MemberOf(in.ev.ctx, valueSet, c)
+		}
+	}
+	for _, code := range list {
+		if found, err := member(valueSet, code); err != nil || found {
+			return truth(found), err
+		}
+	}
+	return truth(false), nil
+}
+
+// embedded answers from the value sets of required bindings.
+func (ev *evaluation) embedded(valueSet string, c Coding) (bool, error) {
+	v := ev.reg.ValueSet(valueSet)
+	switch {
+	case v == nil:
+		return false, fail(ErrEvaluation, 0, "memberOf: an unknown value set")
+	case c.System != "":
+		return v.Has(c.System, c.Code), nil
+	}
+	return v.HasCode(c.Code), nil
+}
+
+// subsumption is subsumes and subsumedBy.
+func subsumption(reverse bool) func(*invocation, Collection) (Collection, error) {
+	return func(in *invocation, c Collection) (Collection, error) {
+		arg, err := in.arg(0)
+		if err != nil || len(c) == 0 || len(arg) == 0 {
+			return nil, err
+		}
+		if len(c) > 1 || len(arg) > 1 {
+			return nil, in.failed("there are several items")
+		}
+		a, err := in.codings(c[0])
+		if err != nil {
+			return nil, err
+		}
+		b, err := in.codings(arg[0])
+		if err != nil {
+			return nil, err
+		}
+		if reverse {
+			a, b = b, a
+		}
+		return in.subsumes(a, b)
+	}
+}
+
+func (in *invocation) subsumes(a, b []Coding) (Collection, error) {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				return truth(true), nil
+			}
+			if in.ev.in.Terminology == nil {
+				return nil, in.failed("there is no terminology to ask")
+			}
+			if found, err := in.ev.in.Terminology.Subsumes(in.ev.ctx, x, y); err != nil || found {
+				return truth(found), err
+			}
+		}
+	}
+	return truth(false), nil
+}

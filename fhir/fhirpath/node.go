@@ -1,0 +1,307 @@
+package fhirpath
+
+import (
+	"github.com/fieldseal/fieldseal/fhir/definition"
+)
+
+// node is a part of a compiled expression. in is what a path step is invoked
+// on; a term at the start of a path gets the focus of the scope.
+type node interface {
+	eval(ev *evaluation, sc *scope, in Collection) (Collection, error)
+	at() int // offset in the source
+}
+
+type literal struct {
+	pos   int
+	value Item // nil for {}
+	large bool // 2147483648, which only a minus makes an Integer
+}
+
+func (n *literal) at() int { return n.pos }
+
+func (n *literal) eval(*evaluation, *scope, Collection) (Collection, error) {
+	switch {
+	case n.large:
+		return nil, fail(ErrEvaluation, n.pos, "an integer of more than 32 bits")
+	case n.value == nil:
+		return nil, nil
+	}
+	return Collection{n.value}, nil
+}
+
+// group is a parenthesis.
+type group struct{ inner node }
+
+func (n *group) at() int { return n.inner.at() }
+
+func (n *group) eval(ev *evaluation, sc *scope, _ Collection) (Collection, error) {
+	return n.inner.eval(ev, sc, sc.focus)
+}
+
+// special is $this, $index or $total (N1 §5.2, §7).
+type special struct {
+	pos  int
+	name string
+}
+
+func (n *special) at() int { return n.pos }
+
+func (n *special) eval(_ *evaluation, sc *scope, _ Collection) (Collection, error) {
+	switch {
+	case n.name == "this":
+		return sc.focus, nil
+	case n.name == "index" && sc.index >= 0:
+		return Collection{Integer(sc.index)}, nil // #nosec G115 -- below Limits.Items
+	case n.name == "total" && sc.total != nil:
+		return *sc.total, nil
+	}
+	return nil, fail(ErrEvaluation, n.pos, "$%s has no meaning here", n.name)
+}
+
+// variable is an environment variable (N1 §8).
+type variable struct {
+	pos  int
+	name string
+}
+
+func (n *variable) at() int { return n.pos }
+
+func (n *variable) eval(ev *evaluation, sc *scope, _ Collection) (Collection, error) {
+	if b := sc.find(n.name); b != nil {
+		return b.value, nil
+	}
+	if c, ok := ev.environment(n.name); ok {
+		return c, nil
+	}
+	return nil, fail(ErrEvaluation, n.pos, "an environment variable that is not defined")
+}
+
+// member is a step to the children with a name.
+type member struct {
+	pos  int
+	name string
+	root *definition.Type // a type of that name, at the start of a path
+}
+
+func (n *member) at() int { return n.pos }
+
+func (n *member) eval(ev *evaluation, _ *scope, in Collection) (Collection, error) {
+	if n.root != nil && len(in) == 1 {
+		if e, ok := in[0].(*Element); ok && derives(ev.reg, e.typ, n.root) {
+			return in, nil
+		}
+	}
+	if err := ev.spend(n.pos, 1+len(in)); err != nil {
+		return nil, err
+	}
+	var out Collection
+	for _, item := range in {
+		switch v := item.(type) {
+		case *Element:
+			out = v.child(n.name, out)
+		case TypeInfo:
+			out = v.child(n.name, out)
+		case Quantity:
+			out = v.child(n.name, out)
+		}
+	}
+	if err := ev.spend(n.pos, len(out)); err != nil {
+		return nil, err
+	}
+	return out, ev.hold(n.pos, out)
+}
+
+// child are the members of a TypeInfo (N1 §9.2).
+func (t TypeInfo) child(name string, out Collection) Collection {
+	switch name {
+	case "namespace":
+		return append(out, String(t.Namespace))
+	case "name":
+		return append(out, String(t.Name))
+	case "baseType":
+		return append(out, String(t.BaseType))
+	}
+	return out
+}
+
+// child are the parts of a System.Quantity (N1 §4.1.8).
+func (q Quantity) child(name string, out Collection) Collection {
+	switch name {
+	case "value":
+		return append(out, Decimal{q.value})
+	case "unit":
+		return append(out, String(q.unit))
+	}
+	return out
+}
+
+// call is a function invocation.
+type call struct {
+	pos      int
+	name     string
+	function *function
+	args     []node
+	first    bool // at the start of a path: the input is the focus
+	single   bool // of as(), see typeOperator
+}
+
+func (n *call) at() int { return n.pos }
+
+func (n *call) eval(ev *evaluation, sc *scope, in Collection) (Collection, error) {
+	if err := ev.spend(n.pos, 1+len(in)); err != nil {
+		return nil, err
+	}
+	out, err := n.function.eval(&invocation{ev: ev, sc: sc, call: n}, in)
+	if err != nil {
+		return nil, err
+	}
+	return out, ev.hold(n.pos, out)
+}
+
+// indexer is [n] (N1 §5.3.1).
+type indexer struct {
+	pos   int
+	index node
+}
+
+func (n *indexer) at() int { return n.pos }
+
+func (n *indexer) eval(ev *evaluation, sc *scope, in Collection) (Collection, error) {
+	c, err := n.index.eval(ev, sc.fork(), sc.focus)
+	if err != nil {
+		return nil, err
+	}
+	i, ok, err := integer(c, n.pos)
+	if err != nil || !ok || int(i) >= len(in) || i < 0 {
+		return nil, err
+	}
+	return in[i : i+1 : i+1], nil
+}
+
+// path is a term and the steps from it.
+type path struct{ steps []node }
+
+func (n *path) at() int { return n.steps[0].at() }
+
+func (n *path) eval(ev *evaluation, sc *scope, in Collection) (Collection, error) {
+	inner := sc.fork() // defineVariable is seen by the steps after it
+	for _, s := range n.steps {
+		var err error
+		if in, err = s.eval(ev, inner, in); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// polarity is a sign (N1 §6.6).
+type polarity struct {
+	pos     int
+	minus   bool
+	operand node
+}
+
+func (n *polarity) at() int { return n.pos }
+
+func (n *polarity) eval(ev *evaluation, sc *scope, _ Collection) (Collection, error) {
+	c, err := n.operand.eval(ev, sc.fork(), sc.focus)
+	if err != nil || len(c) == 0 {
+		return nil, err
+	}
+	if len(c) > 1 {
+		return nil, fail(ErrEvaluation, n.pos, "a sign before several items")
+	}
+	switch v := convert(c[0]).(type) {
+	case Integer:
+		if !n.minus {
+			return Collection{v}, nil
+		}
+		if v == -1<<31 {
+			return nil, nil
+		}
+		return Collection{-v}, nil
+	case Decimal:
+		return Collection{Decimal{signed(v.d, n.minus)}}, nil
+	case Quantity:
+		v.value = signed(v.value, n.minus)
+		return Collection{v}, nil
+	}
+	return nil, fail(ErrEvaluation, n.pos, "a sign before what is no number")
+}
+
+// typeOperator is "is" and "as" (N1 §6.3).
+type typeOperator struct {
+	pos     int
+	as      bool
+	single  bool // "as" keeps the rule of one item, see CompileFor
+	operand node
+	spec    typeSpec
+}
+
+func (n *typeOperator) at() int { return n.pos }
+
+func (n *typeOperator) eval(ev *evaluation, sc *scope, _ Collection) (Collection, error) {
+	c, err := n.operand.eval(ev, sc.fork(), sc.focus)
+	if err != nil {
+		return nil, err
+	}
+	if n.as {
+		return ev.as(n.pos, c, n.spec, n.single)
+	}
+	return ev.is(n.pos, c, n.spec)
+}
+
+func (ev *evaluation) is(pos int, c Collection, spec typeSpec) (Collection, error) {
+	switch len(c) {
+	case 0:
+		return nil, nil
+	case 1:
+		return Collection{Boolean(spec.is(ev.reg, c[0]))}, nil
+	}
+	return nil, fail(ErrEvaluation, pos, "the type of several items")
+}
+
+func (ev *evaluation) as(pos int, c Collection, spec typeSpec, single bool) (Collection, error) {
+	if single && len(c) > 1 {
+		return nil, fail(ErrEvaluation, pos, "several items taken as one type")
+	}
+	var out Collection
+	for _, item := range c {
+		if spec.selects(ev.reg, item) {
+			out = append(out, item)
+			continue
+		}
+		// A primitive may be taken as its System type (R4 fhirpath.html#types).
+		if e, ok := item.(*Element); ok && spec.system != "" {
+			if v := convert(e); v != item && v.Type().Name == spec.system {
+				out = append(out, v)
+			}
+		}
+	}
+	return out, nil
+}
+
+// typeArgument is the argument of is(), as() and ofType().
+type typeArgument struct {
+	pos  int
+	spec typeSpec
+}
+
+func (n *typeArgument) at() int { return n.pos }
+
+func (n *typeArgument) eval(*evaluation, *scope, Collection) (Collection, error) {
+	return nil, fail(ErrSemantic, n.pos, "a type is no value")
+}
+
+// descending is a key of sort() with a minus or desc. What has no key comes
+// first with a minus, and last with desc, being lower than every value.
+type descending struct {
+	key        node
+	emptyFirst bool
+}
+
+func (n *descending) at() int { return n.key.at() }
+
+func (n *descending) eval(ev *evaluation, sc *scope, in Collection) (Collection, error) {
+	return n.key.eval(ev, sc, in)
+}
