@@ -22,7 +22,8 @@ type Head struct {
 	ID      string // logical id
 	Updated int64  // lastUpdated, microseconds since the Unix epoch
 	Deleted bool
-	// Upsert marks a version that an update under a new id created.
+	// Upsert marks a version that an update created: under a new id, or after a
+	// deletion.
 	Upsert   bool
 	Owner    StorageID
 	Patients []StorageID // patient compartments

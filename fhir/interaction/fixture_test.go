@@ -50,7 +50,18 @@ type recorder struct {
 	*trail.Trail
 	mu     sync.Mutex
 	down   func(audit.Event) bool
+	forget bool // outcomes are lost, as in a crash
 	events []audit.Event
+}
+
+// Queue hands an outcome over, unless outcomes are lost.
+func (r *recorder) Queue(e audit.Event) {
+	r.mu.Lock()
+	forget := r.forget
+	r.mu.Unlock()
+	if !forget {
+		r.Trail.Queue(e)
+	}
 }
 
 func (r *recorder) Origin() string { return "t1" }

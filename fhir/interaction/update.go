@@ -92,7 +92,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	if err != nil {
 		return change{}, err
 	}
-	return s.stamp(ctx, c, g, r, previous, false)
+	return s.stamp(ctx, c, g, r, previous, previous.Head.Deleted)
 }
 
 // prepareUpsert is update-as-create. Only callers who see every resource of
