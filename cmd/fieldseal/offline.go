@@ -6,8 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/app"
@@ -20,9 +22,14 @@ type offline struct{ settings *config.Settings }
 
 func newOffline(c *cobra.Command) *offline {
 	o := &offline{settings: config.New()}
-	for _, name := range []string{"data", "keystore", "kek-file", "witness", "config", "profile", "index-profile"} {
+	for _, name := range []string{"data", "keystore", "kek-file", "kms", "witness", "config", "profile", "index-profile"} {
 		c.Flags().AddFlag(o.settings.Flags().Lookup(name))
 	}
+	o.settings.Flags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasPrefix(f.Name, "vault-") {
+			c.Flags().AddFlag(f)
+		}
+	})
 	return o
 }
 

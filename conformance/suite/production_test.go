@@ -36,7 +36,7 @@ func TestProductionStartsFromANewKey(t *testing.T) {
 	cert, key, pool := certificate(t)
 	address := freePort(t)
 	s := spawn(filepath.Join(dir, "data"), "--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
-		"--kek-file", kek, "--witness", witness, "--tls-cert", cert, "--tls-key", key)
+		"--kek-file", kek, "--kek-sealed-by-platform", "--witness", witness, "--tls-cert", cert, "--tls-key", key)
 	s.client = httpClient(&tls.Config{RootCAs: pool})
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/crypto/kms/localfile"
+	"github.com/fieldseal/fieldseal/crypto/kms/vault"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/compartment"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
@@ -42,7 +43,7 @@ func (a *App) openKeystore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kms, err := a.openKMS(virgin)
+	kms, err := a.openKMS(ctx, virgin)
 	if err != nil {
 		return err
 	}
@@ -84,12 +85,26 @@ func (a *App) fresh() (noData, virgin bool, err error) {
 	return dataErr != nil, dataErr != nil && keysErr != nil, nil
 }
 
-func (a *App) openKMS(virgin bool) (*localfile.KMS, error) {
+func (a *App) openKMS(ctx context.Context, virgin bool) (keyring.Wrapper, error) {
+	if a.cfg.KMS == config.KMSVault {
+		return a.openVault(ctx)
+	}
 	path, create := a.cfg.KEKPath()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && create && virgin {
 		return localfile.Create(path)
 	}
 	return localfile.Open(path)
+}
+
+func (a *App) openVault(ctx context.Context) (keyring.Wrapper, error) {
+	v := a.cfg.Vault
+	kms, err := vault.Open(ctx, vault.Options{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Key: v.Key, CACert: v.CACert,
+		TokenFile: v.TokenFile, RoleID: v.RoleID, SecretIDFile: v.SecretIDFile, OnTrouble: a.trouble("kms")})
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(kms.Close)
+	return kms, nil
 }
 
 func (a *App) openStore(ctx context.Context) (err error) {

@@ -51,11 +51,23 @@ const (
 	DeleteMultiple = "multiple"
 )
 
+// KMS providers.
+const (
+	KMSFile  = "file"
+	KMSVault = "vault"
+)
+
 // StoreEmbedded is the engine inside the binary.
 const StoreEmbedded = "embedded"
 
 // EnvPrefix starts the name of every environment variable that is read.
 const EnvPrefix = "FIELDSEAL_"
+
+// Vault is where the root key is when the KMS is a vault, and how to log in.
+type Vault struct {
+	Address, Namespace, Mount, Key, CACert string
+	TokenFile, RoleID, SecretIDFile        string
+}
 
 // Options are the settings of a server. See settings.go for names, defaults
 // and meaning.
@@ -68,9 +80,13 @@ type Options struct {
 	Store    string
 	Keystore string
 	KEKFile  string
-	Suite    string
-	Policy   string
-	Witness  string
+	KMS      string
+	Vault    Vault
+	// KEKSealedByPlatform states that the platform keeps the KEK file safe.
+	KEKSealedByPlatform bool
+	Suite               string
+	Policy              string
+	Witness             string
 
 	IndexProfile string
 

@@ -65,6 +65,9 @@ func registerStorage(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.Store, "store", StoreEmbedded, "storage engine: embedded")
 	f.StringVar(&o.Keystore, "keystore", "", "keystore `folder`, backed up apart from the data (default DATA/keystore)")
 	f.StringVar(&o.KEKFile, "kek-file", "", "`file` of the local key encryption key, mode 0600 (default DATA/kek, development only)")
+	f.BoolVar(&o.KEKSealedByPlatform, "kek-sealed-by-platform", false, "state that the platform seals the KEK file (a secret of the orchestrator backed by a KMS, a TPM); profile production needs this or a vault")
+	f.StringVar(&o.KMS, "kms", KMSFile, "where the root key is: file or vault (HashiCorp Vault or OpenBao, transit engine)")
+	registerVault(f, &o.Vault)
 	f.StringVar(&o.Suite, "suite", SuiteStandard, "cipher suite: standard or fips")
 	f.StringVar(&o.IndexProfile, "index-profile", IndexStandard, "what searches are indexed: standard (everything, across patients) or strict (clinical content inside one patient only); a change rebuilds the index")
 	f.StringVar(&o.Policy, "policy", "", "access policy `file` (default: the built-in roles)")
@@ -74,6 +77,17 @@ func registerStorage(f *pflag.FlagSet, o *Options) {
 	f.DurationVar(&o.KMSGrace, "kms-grace", DefaultKMSGrace, "how long cached keys serve while the KMS is unreachable")
 	size(f, &o.StoreMinFree, "store-min-free", DefaultStoreMinFree, "refuse writes when the data disk has less `size` free")
 	size(f, &o.AuditMinFree, "audit-min-free", DefaultAuditMinFree, "refuse requests when the trail's disk has less `size` free")
+}
+
+func registerVault(f *pflag.FlagSet, v *Vault) {
+	f.StringVar(&v.Address, "vault-address", "", "https `URL` of the vault")
+	f.StringVar(&v.Namespace, "vault-namespace", "", "`namespace` in the vault, empty for the root")
+	f.StringVar(&v.Mount, "vault-mount", "transit", "`path` where the transit engine is mounted")
+	f.StringVar(&v.Key, "vault-key", "", "`name` of the transit key")
+	f.StringVar(&v.CACert, "vault-ca-cert", "", "PEM `file` of the authorities that vouch for the vault (default: the system's)")
+	f.StringVar(&v.TokenFile, "vault-token-file", "", "`file` with a token that an agent keeps fresh, mode 0600")
+	f.StringVar(&v.RoleID, "vault-role-id", "", "AppRole `id` to log in with, instead of a token")
+	f.StringVar(&v.SecretIDFile, "vault-secret-id-file", "", "`file` with the secret id of the role, mode 0600")
 }
 
 func registerNetwork(f *pflag.FlagSet, o *Options) {

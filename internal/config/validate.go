@@ -22,6 +22,7 @@ func (o Options) Validate() error {
 	o.checkLimits(c)
 	o.checkClients(c)
 	o.checkDemo(c)
+	o.checkKMS(c)
 	if o.Profile == Production {
 		o.checkProduction(c)
 	}
@@ -43,6 +44,7 @@ func (c *check) oneOf(name, value string, words ...string) {
 
 func (o Options) checkWords(c *check) {
 	c.oneOf("profile", o.Profile, Development, Production)
+	c.oneOf("kms", o.KMS, KMSFile, KMSVault)
 	c.oneOf("suite", o.Suite, SuiteStandard, SuiteFIPS)
 	c.oneOf("index-profile", o.IndexProfile, IndexStandard, IndexStrict)
 	c.oneOf("conditional-delete", o.ConditionalDelete, DeleteSingle, DeleteMultiple)
@@ -167,8 +169,25 @@ func (o Options) checkDemo(c *check) {
 	c.that(o.Profile != Production, "demo: refused in profile production")
 }
 
+// checkKMS wants exactly what the chosen provider takes. What the values must
+// look like is checked by the provider.
+func (o Options) checkKMS(c *check) {
+	if o.KMS != KMSVault {
+		c.that(o.Vault.Address == "" && o.Vault.Key == "" && o.Vault.TokenFile == "" && o.Vault.RoleID == "", "kms: vault-… settings need --kms vault")
+		return
+	}
+	c.that(o.KEKFile == "", "kek-file: contradicts --kms vault; leave it away")
+	c.that(o.Vault.Address != "", "vault-address: --kms vault needs it")
+	c.that(o.Vault.Key != "", "vault-key: --kms vault needs it")
+	c.that((o.Vault.TokenFile == "") != (o.Vault.RoleID == ""), "vault-token-file, vault-role-id: --kms vault needs exactly one of them")
+	c.that((o.Vault.RoleID == "") == (o.Vault.SecretIDFile == ""), "vault-role-id, vault-secret-id-file: give both or neither")
+}
+
 func (o Options) checkProduction(c *check) {
-	c.that(o.KEKFile != "", "kek-file: profile production needs a key of its own; without one a development key is made beside the data")
+	if o.KMS == KMSFile {
+		c.that(o.KEKFile != "", "kek-file: profile production needs a key of its own; without one a development key is made beside the data")
+		c.that(o.KEKSealedByPlatform, "kms: profile production wants the root key in a vault (--kms vault), or the statement --kek-sealed-by-platform that the platform seals the KEK file")
+	}
 	c.that(o.KEKFile == "" || !inside(o.Data, o.KEKFile), "kek-file: must lie outside the data folder, or a backup of the data carries its key")
 	c.that(o.Witness != "", "witness: profile production needs an audit witness outside the data folder")
 	c.that(o.Witness == "" || !inside(o.Data, o.Witness), "witness: must lie outside the data folder, or who alters the trail alters its witness")

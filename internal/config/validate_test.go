@@ -21,7 +21,13 @@ func valid(t *testing.T) config.Options {
 func production(t *testing.T) config.Options {
 	o := valid(t)
 	o.Profile, o.KEKFile, o.Witness = config.Production, "/etc/fieldseal/kek", "/mnt/witness/log"
+	o.KEKSealedByPlatform = true
 	return o
+}
+
+func onVault(o *config.Options) {
+	o.KMS, o.KEKFile = config.KMSVault, ""
+	o.Vault = config.Vault{Address: "https://vault.example:8200", Key: "fieldseal", RoleID: "r", SecretIDFile: "/s"}
 }
 
 func TestValidateAccepts(t *testing.T) {
@@ -37,10 +43,11 @@ func TestValidateAccepts(t *testing.T) {
 		"proxy": func(o *config.Options) {
 			o.Listen, o.TLSTerminatedByProxy, o.BaseURL, o.TrustedProxies = ":8080", true, "https://h/fhir", []string{"10.0.0.0/8", "::1"}
 		},
-		"no metrics":      func(o *config.Options) { o.Metrics = "" },
-		"production":      func(o *config.Options) { *o = production(t) },
-		"collector":       func(o *config.Options) { o.OTLPEndpoint = "otel.example:4317" },
-		"local collector": func(o *config.Options) { o.OTLPEndpoint, o.OTLPInsecure = "127.0.0.1:4317", true },
+		"no metrics":            func(o *config.Options) { o.Metrics = "" },
+		"production":            func(o *config.Options) { *o = production(t) },
+		"production on a vault": func(o *config.Options) { *o = production(t); onVault(o) },
+		"collector":             func(o *config.Options) { o.OTLPEndpoint = "otel.example:4317" },
+		"local collector":       func(o *config.Options) { o.OTLPEndpoint, o.OTLPInsecure = "127.0.0.1:4317", true },
 		"origins": func(o *config.Options) {
 			o.CORSOrigins = []string{"https://app.example", "https://app.example:8443", "http://localhost:3000", "http://[::1]:1"}
 		},
@@ -116,6 +123,13 @@ func TestValidateRefuses(t *testing.T) {
 		"demo behind a proxy":          {func(o *config.Options) { o.Demo, o.TLSTerminatedByProxy = true, true }, "demo: not behind a proxy"},
 		"production with demo":         {func(o *config.Options) { *o = production(t); o.Demo = true }, "demo: refused in profile production"},
 		"production with a made key":   {func(o *config.Options) { *o = production(t); o.KEKFile = "" }, "kek-file: profile production needs"},
+		"production with a bare file":  {func(o *config.Options) { *o = production(t); o.KEKSealedByPlatform = false }, "kms: profile production wants"},
+		"vault and a file":             {func(o *config.Options) { onVault(o); o.KEKFile = "/k" }, "kek-file: contradicts"},
+		"vault without a key":          {func(o *config.Options) { onVault(o); o.Vault.Key = "" }, "vault-key:"},
+		"vault with two logins":        {func(o *config.Options) { onVault(o); o.Vault.TokenFile = "/t" }, "exactly one"},
+		"vault without a secret id":    {func(o *config.Options) { onVault(o); o.Vault.SecretIDFile = "" }, "give both or neither"},
+		"vault settings for a file":    {func(o *config.Options) { onVault(o); o.KMS = config.KMSFile }, "need --kms vault"},
+		"unknown KMS":                  {func(o *config.Options) { o.KMS = "aws" }, "kms: want file or vault"},
 		"production key in the data":   {func(o *config.Options) { *o = production(t); o.KEKFile = "/srv/data/x/kek" }, "kek-file: must lie outside"},
 		"production without witness":   {func(o *config.Options) { *o = production(t); o.Witness = "" }, "witness: profile production needs"},
 		"production witness in data":   {func(o *config.Options) { *o = production(t); o.Witness = "/srv/data/../data/w" }, "witness: must lie outside"},

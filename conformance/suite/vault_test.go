@@ -1,0 +1,38 @@
+package suite
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/fieldseal/fieldseal/crypto/kms/vault/vaulttest"
+)
+
+// Profile production with the root key in a vault, until the vault denies it.
+func TestProductionStartsOnAVault(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t, "fieldseal")
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret-id")
+	if err := os.WriteFile(secret, []byte(vaulttest.SecretID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, key, pool := certificate(t)
+	address := freePort(t)
+	args := []string{"--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
+		"--witness", filepath.Join(dir, "checkpoints"), "--tls-cert", cert, "--tls-key", key,
+		"--kms", "vault", "--vault-address", v.URL, "--vault-key", "fieldseal", "--vault-role-id", vaulttest.Role, "--vault-secret-id-file", secret}
+	s := spawn(filepath.Join(dir, "data"), args...)
+	s.client = httpClient(&tls.Config{RootCAs: pool})
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.cmd.Wait(); close(s.done) }()
+	t.Cleanup(s.kill)
+	s.awaitReady(t, "https://"+address+"/readyz")
+	s.stop(t)
+	v.SetDenied(true)
+	code, _, stderr := command(t, append([]string{"serve", "--data", filepath.Join(dir, "data"), "--metrics="}, args...)...)
+	wantRefusal(t, code, stderr, "refuses the use of the root key")
+}
