@@ -70,9 +70,33 @@ func (s settings) keepAs(load string) string {
 	return filepath.Join(s.keep, strings.Trim(name, ",")+".pprof")
 }
 
-// fetchShares profiles the server for as long as a load runs.
+// fetchShares profiles the server for as long as a load runs. What is kept is
+// the profile and, beside it, what was allocated meanwhile.
 func fetchShares(ctx context.Context, debug string, d time.Duration, keep string) (*shares, error) {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", debug, max(1, int(d.Seconds())))
+	allocated := make(chan error, 1)
+	go func() {
+		if keep == "" {
+			allocated <- nil
+			return
+		}
+		p, err := fetchProfile(ctx, debug, "allocs", d)
+		if err == nil {
+			err = keepProfile(p, strings.TrimSuffix(keep, ".pprof")+".allocs.pprof")
+		}
+		allocated <- err
+	}()
+	p, err := fetchProfile(ctx, debug, "profile", d)
+	if err == nil && keep != "" {
+		err = keepProfile(p, keep)
+	}
+	if err = errors.Join(err, <-allocated); err != nil {
+		return nil, err
+	}
+	return divide(p), nil
+}
+
+func fetchProfile(ctx context.Context, debug, kind string, d time.Duration) (*profile.Profile, error) {
+	url := fmt.Sprintf("http://%s/debug/pprof/%s?seconds=%d", debug, kind, max(1, int(d.Seconds())))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -85,20 +109,15 @@ func fetchShares(ctx context.Context, debug string, d time.Duration, keep string
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("profiling: status %d", resp.StatusCode)
 	}
-	p, err := profile.Parse(resp.Body)
+	return profile.Parse(resp.Body)
+}
+
+func keepProfile(p *profile.Profile, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if keep != "" {
-		f, err := os.OpenFile(keep, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := errors.Join(p.Write(f), f.Close()); err != nil {
-			return nil, err
-		}
-	}
-	return divide(p), nil
+	return errors.Join(p.Write(f), f.Close())
 }
 
 // divide gives every sample to one part.
