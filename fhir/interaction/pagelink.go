@@ -3,6 +3,7 @@ package interaction
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/fieldseal/fieldseal/fhir/model"
@@ -93,5 +94,9 @@ func (s *Service) searchBundle(c Call, x *finder, q *search.Search, p page, rawQ
 		links = append(links, model.Link{Relation: "next", URL: next})
 	}
 	e := model.Envelope{Type: model.Searchset, Links: links, Total: p.total}
-	return model.NewBundle(nil, e), nil
+	size := 1 << 10
+	for _, h := range slices.Concat(p.hits, p.included) { // what is sealed is longer than what it holds
+		size += len(h.stored.Record.Body) + 1<<8
+	}
+	return model.NewBundle(make([]byte, 0, size), e), nil
 }

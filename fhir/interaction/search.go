@@ -177,13 +177,13 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 	if err != nil {
 		return nil, err
 	}
+	var body []byte // of one resource after the other: the Bundle copies it
 	for i, h := range slices.Concat(p.hits, p.included) {
 		mode := "match"
 		if i >= len(p.hits) {
 			mode = "include"
 		}
-		body, err := s.shaped(q, h, mode)
-		if err != nil {
+		if body, err = s.shaped(body[:0], q, h, mode); err != nil {
 			return nil, err
 		}
 		typ := h.stored.Record.Key.Type
@@ -201,12 +201,11 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 	return release(x.first, receipt, Answer{status: http.StatusOK, body: w.Finish()})
 }
 
-// shaped is view, with what _summary and _elements leave out left out.
-func (s *Service) shaped(q *search.Search, h hit, mode string) ([]byte, error) {
+// shaped appends what view shows, without what _summary and _elements leave out.
+func (s *Service) shaped(dst []byte, q *search.Search, h hit, mode string) ([]byte, error) {
 	elements := len(q.Elements) > 0 && mode == "match"
-	if !h.whole && q.Summary == search.SummaryFalse && !elements {
-		body, _, err := s.view(h.stored, h.mask)
-		return body, err
+	if !h.whole && q.Summary == search.SummaryFalse && !elements && !s.hides(h.stored.Record.Key.Type, h.mask) {
+		return s.Vault.AppendOpen(dst, h.stored)
 	}
 	tree := h.tree
 	if !h.whole {
@@ -228,7 +227,7 @@ func (s *Service) shaped(q *search.Search, h hit, mode string) ([]byte, error) {
 	case elements:
 		s.shaper.Elements(tree, q.Elements)
 	}
-	return tree.AppendJSON(make([]byte, 0, len(h.stored.Record.Body))), nil
+	return tree.AppendJSON(dst), nil
 }
 
 // permitSearch refuses a search that reads what role and scope hide, before

@@ -93,17 +93,20 @@ func largest(first, last date, visit func(string)) date {
 		level  byte
 		number int
 		starts bool
-		next   date
+		next   func() date
 	}{
-		{'z', first.year / 10, first.year%10 == 0 && first.month == 1 && first.day == 1, date{first.year + 10, 1, 1}},
-		{'y', first.year, first.month == 1 && first.day == 1, date{first.year + 1, 1, 1}},
-		{'q', first.year*4 + (first.month-1)/3, first.month%3 == 1 && first.day == 1, addMonths(first, 3)},
-		{'m', month, first.day == 1, addMonths(first, 1)},
-		{'s', month*5 + first.sixth(), first.day%6 == 1 && first.day <= 25, nextSixth(first)},
+		{'z', first.year / 10, first.year%10 == 0 && first.month == 1 && first.day == 1, func() date { return date{first.year + 10, 1, 1} }},
+		{'y', first.year, first.month == 1 && first.day == 1, func() date { return date{first.year + 1, 1, 1} }},
+		{'q', first.year*4 + (first.month-1)/3, first.month%3 == 1 && first.day == 1, func() date { return addMonths(first, 3) }},
+		{'m', month, first.day == 1, func() date { return addMonths(first, 1) }},
+		{'s', month*5 + first.sixth(), first.day%6 == 1 && first.day <= 25, func() date { return nextSixth(first) }},
 	} {
-		if l.starts && !last.before(dayBefore(l.next)) {
+		if !l.starts {
+			continue
+		}
+		if next := l.next(); !last.before(dayBefore(next)) {
 			visit(node(l.level, l.number))
-			return l.next
+			return next
 		}
 	}
 	visit(node('d', month*31+first.day-1))
