@@ -3,7 +3,6 @@ package rest
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -53,27 +52,4 @@ func (h *Handler) options(c *gin.Context) {
 	header.Set("Cache-Control", "no-store")
 	c.Status(http.StatusNoContent)
 	c.Writer.WriteHeaderNow()
-}
-
-// noMethod answers what the router knows under other methods only; gin has set
-// Allow.
-func (h *Handler) noMethod(c *gin.Context) {
-	allow := strings.Split(c.Writer.Header().Get("Allow"), ", ")
-	slices.Sort(allow)
-	c.Header("Allow", strings.Join(append(allow, http.MethodOptions), ", "))
-	if c.Request.Method == http.MethodOptions {
-		h.options(c)
-		return
-	}
-	h.outcome(c, http.StatusMethodNotAllowed, "not-supported", "this method is not served here")
-}
-
-// allMethods are the methods of all routes, for refusals before routing.
-func allMethods() string {
-	all := []string{http.MethodOptions}
-	for _, r := range routes {
-		all = append(all, r.methods...)
-	}
-	slices.Sort(all)
-	return strings.Join(slices.Compact(all), ", ")
 }

@@ -120,7 +120,7 @@ func newFace(t *testing.T, change func(*Options)) *face {
 	service := interaction.New(interaction.Options{Definitions: reg, Vault: vault, Store: store, Decider: decider, Recorder: f, Trail: f,
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes), Classes: classes,
 		Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 1 << 20})
-	o := Options{Service: service, Authenticator: f, Gatekeeper: f, Metadata: []byte(`{"resourceType":"CapabilityStatement"}`),
+	o := Options{Service: service, Authenticator: f, Gatekeeper: f, OpenAPI: []byte("{}"), Metadata: []byte(`{"resourceType":"CapabilityStatement"}`),
 		Ready: func(context.Context) error { return nil }, Prefix: "/fhir", BodyBytes: 64 << 10, BundleBytes: 1 << 20,
 		Timeout: DefaultTimeout, BundleTimeout: DefaultBundleTimeout,
 		Unauthorized: func(err error) bool { return errors.Is(err, token.ErrInvalid) }}

@@ -7,8 +7,9 @@
 // holds no element value.
 //
 // Security notes: every request below the base needs a bearer token but
-// metadata; before authentication nothing of the body is read. Paths with
-// escapes, dot segments or parameters are refused before routing (abuse 18).
+// metadata and the OpenAPI document; before authentication nothing of the body
+// is read. Paths with escapes, dot segments or parameters are refused before
+// routing (abuse 18).
 // X-Forwarded-For, X-HTTP-Method-Override and the like are ignored.
 package rest
 
@@ -49,14 +50,16 @@ type Gatekeeper interface {
 	RecordPreAuth(peer, reason string)
 }
 
-// Options configure a Handler. Service, Authenticator, Gatekeeper and Metadata
-// are required.
+// Options configure a Handler. Service, Authenticator, Gatekeeper, Metadata
+// and OpenAPI are required.
 type Options struct {
 	Service       *interaction.Service
 	Authenticator Authenticator
 	Gatekeeper    Gatekeeper
 	// Metadata is the CapabilityStatement.
 	Metadata []byte
+	// OpenAPI is the OpenAPI document.
+	OpenAPI []byte
 	// Ready reports why patient data cannot be served; nil when it can.
 	Ready func(ctx context.Context) error
 	// Unauthorized reports whether an error of Verify means a bad token (401);
@@ -92,20 +95,19 @@ type Handler struct {
 // New returns the handler; it panics when a required part is missing, which is
 // a wiring error.
 func New(o Options) *Handler {
-	if o.Service == nil || o.Authenticator == nil || o.Gatekeeper == nil || len(o.Metadata) == 0 || o.Ready == nil || o.Unauthorized == nil {
+	if o.Service == nil || o.Authenticator == nil || o.Gatekeeper == nil || len(o.Metadata) == 0 || len(o.OpenAPI) == 0 || o.Ready == nil || o.Unauthorized == nil {
 		panic("rest: a required part is missing")
 	}
 	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes)),
-		limiter: newLimiter(o.Limits), open: map[string]bool{}}
+		limiter: newLimiter(o.Limits), open: map[string]bool{openAPIPath: true}}
 	gin.SetMode(gin.ReleaseMode)
 	h.engine = gin.New()
-	h.engine.HandleMethodNotAllowed = true
+	h.engine.HandleMethodNotAllowed = false // gin's own search for other methods can panic; noRoute does it
 	h.engine.RedirectTrailingSlash = false
 	h.engine.ForwardedByClientIP = false
-	h.engine.NoRoute(func(c *gin.Context) { h.outcome(c, http.StatusNotFound, "not-found", "no such resource path") })
-	h.engine.NoMethod(h.noMethod)
-	h.engine.Use(h.recovered, h.measured, h.identified, h.cors)
-	for path, probe := range map[string]gin.HandlerFunc{"/healthz": func(c *gin.Context) { c.Status(http.StatusOK) }, "/readyz": h.ready} {
+	h.engine.NoRoute(h.noRoute)
+	h.engine.Use(h.recovered, h.measured, h.identified, h.cors, h.documents)
+	for path, probe := range map[string]gin.HandlerFunc{"/healthz": func(c *gin.Context) { c.Status(http.StatusOK) }, "/readyz": h.ready, openAPIPath: h.openAPI} {
 		h.engine.GET(path, probe)
 		h.engine.HEAD(path, probe)
 	}

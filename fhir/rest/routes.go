@@ -43,10 +43,10 @@ type route struct {
 	methods []string
 	path    string
 	serves  []Interaction
-	bundle  bool                                       // the body may be as large as a Bundle
-	form    bool                                       // the body is a form of search parameters, not a resource
-	patch   bool                                       // the body is a patch
-	open    func(h *Handler, c *gin.Context, f format) // instead of run: needs no token
+	bundle  bool                             // the body may be as large as a Bundle
+	form    bool                             // the body is a form of search parameters, not a resource
+	patch   bool                             // the body is a patch
+	open    func(h *Handler, c *gin.Context) // instead of run: needs no token
 	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
 
@@ -61,6 +61,7 @@ var (
 // routes is everything that is served below the base.
 var routes = []route{
 	{methods: get, path: "/metadata", open: (*Handler).metadata},
+	{methods: get, path: openAPIPath, open: (*Handler).openAPI},
 	{methods: post, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Bundle(c.Request.Context(), call, body)
@@ -137,15 +138,38 @@ func Served() []Interaction {
 	return all
 }
 
+// Route is one method and path of the routing table, for the OpenAPI document.
+type Route struct {
+	Method, Path              string // the path below the base
+	Code                      string // of the interaction, or empty
+	Open, Bundle, Form, Patch bool
+}
+
+// Routes lists everything that is served below the base.
+func Routes() (all []Route) {
+	for _, r := range routes {
+		out := Route{Path: r.path, Open: r.open != nil, Bundle: r.bundle, Form: r.form, Patch: r.patch}
+		for _, i := range r.serves {
+			if i.Level != Ability && out.Code == "" {
+				out.Code = i.Code
+			}
+		}
+		for _, out.Method = range r.methods {
+			all = append(all, out)
+		}
+	}
+	return all
+}
+
 // handle is the spine of every route.
 func (h *Handler) handle(r route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		f, ok := h.negotiate(c, c.Request.URL.RawQuery)
-		if !ok {
+		if r.open != nil {
+			r.open(h, c)
 			return
 		}
-		if r.open != nil {
-			r.open(h, c, f)
+		f, ok := h.negotiate(c, c.Request.URL.RawQuery)
+		if !ok {
 			return
 		}
 		call, ok := h.authenticate(c)
@@ -184,4 +208,17 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 	}
 }
 
-func (h *Handler) metadata(c *gin.Context, f format) { h.write(c, f, http.StatusOK, h.Metadata) }
+func (h *Handler) metadata(c *gin.Context) {
+	if f, ok := h.negotiate(c, c.Request.URL.RawQuery); ok {
+		h.write(c, f, http.StatusOK, h.Metadata)
+	}
+}
+
+// openAPIPath is served below the base and, as tools look there, at the root.
+const openAPIPath = "/openapi.json"
+
+// openAPI is the same JSON whatever Accept says, as other discovery documents
+// are.
+func (h *Handler) openAPI(c *gin.Context) {
+	h.write(c, format{media: "application/json", coding: chooseCoding(c.GetHeader("Accept-Encoding"))}, http.StatusOK, h.OpenAPI)
+}

@@ -16,11 +16,20 @@ import (
 var Version = "0.1.0-dev"
 
 func (a *App) openFace(catalog *search.Catalog) error {
-	statement, err := conformance.Statement(a.served(catalog))
+	served := a.served(catalog)
+	statement, err := conformance.Statement(served)
 	if err != nil {
 		return err
 	}
-	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement,
+	routes := make([]conformance.Route, 0, 64)
+	for _, r := range rest.Routes() {
+		routes = append(routes, conformance.Route(r))
+	}
+	openAPI, err := conformance.OpenAPI(served, routes)
+	if err != nil {
+		return err
+	}
+	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement, OpenAPI: openAPI,
 		Ready: a.ready, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
 		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Limits: a.limits(),

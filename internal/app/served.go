@@ -18,7 +18,7 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 	out := conformance.Served{Definitions: a.definitions, Software: "Fieldseal", Version: Version,
 		Description: "FHIR R4 data service that seals every sensitive element", Base: a.base, Published: time.Now(),
 		Formats: []string{"application/fhir+json", "json"}, PatchFormats: rest.PatchFormats,
-		Security: conformance.Security{CORS: len(a.cfg.CORSOrigins) > 0, Description: "Every request but this one needs an opaque bearer token."}}
+		Security: conformance.Security{CORS: len(a.cfg.CORSOrigins) > 0, Description: "Every request but those for this statement and for the OpenAPI document needs an opaque bearer token."}}
 	for _, c := range a.definitions.ResourceTypes() {
 		if a.definitions.Compartment(c) != nil {
 			out.Compartments = append(out.Compartments, c)
