@@ -1,13 +1,15 @@
 // Package adminapi is the local face for operators: JSON over a unix socket in
 // the data folder that only the server's own user can open.
 //
-// Start with Backend. The server serves it with NewHandler; commands reach it
-// with Client, or use the same Backend in their own process when no server
-// runs. Long work streams its progress, one JSON object a line.
+// Start with Backend. The server serves it with Listen and NewHandler; commands
+// reach it with Client, or use the same Backend in their own process when no
+// server runs. Long work streams its progress, one JSON object a line.
 //
-// Security notes: whoever opens the socket is the operating-system user that
-// could read every file of the server anyway; the file mode (0600, in a 0700
-// folder) is the check. Every call leaves an audit event.
+// Security notes: whoever may connect is the operating-system user that could
+// read every file of the server anyway. The file's mode (0600) and the kernel's
+// word on who connects are the checks. Every call that changes something,
+// issues a token or searches leaves an audit event; key status and sizes, which
+// name nobody, do not.
 package adminapi
 
 import (

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
@@ -140,19 +139,10 @@ func (a *App) httpServer(h http.Handler) *http.Server {
 		ErrorLog: log.New(io.Discard, "", 0)} // it repeats what clients send
 }
 
-// adminSocket listens on the unix socket. The umask window is closed by the
-// folder, which is 0700.
 func (a *App) adminSocket() (*server, error) {
-	path := a.path(adminapi.SocketName)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("removing a stale admin socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	l, err := adminapi.Listen(a.cfg.Data)
 	if err != nil {
-		return nil, fmt.Errorf("listening on the admin socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fmt.Errorf("protecting the admin socket: %w", err)
+		return nil, err
 	}
 	return &server{http: &http.Server{Handler: adminapi.NewHandler(a), ReadHeaderTimeout: a.cfg.HeaderTimeout}, listener: l}, nil
 }
