@@ -77,7 +77,7 @@ func sample(e *definition.Element, t *definition.Type, s shape, variant int) fhi
 		codes := e.Binding.Codes.Codes(e.Binding.Codes.Systems()[0])
 		return fhir.NewString(codes[variant%len(codes)])
 	}
-	return fhir.NewString("text")
+	return fhir.NewString(e.Path + "-" + t.Name) // different where a path goes astray
 }
 
 func literal(text string) fhir.Node {
@@ -94,6 +94,7 @@ func literal(text string) fhir.Node {
 func TestEveryParameterFindsItsValues(t *testing.T) {
 	t.Parallel()
 	c, reg := catalog(t), definition.Default()
+	h := newPathHolder(c)
 	const variants = 40 // as many as the longest list of targets or codes in a condition
 	for _, typ := range reg.ResourceTypes() {
 		s := shape{}
@@ -115,6 +116,7 @@ func TestEveryParameterFindsItsValues(t *testing.T) {
 			if variant < 2 {
 				holdAgainstOracle(t, c, r)
 			}
+			h.hold(t, r)
 		}
 		for code := range missing {
 			t.Errorf("%s.%s finds nothing", typ, code)

@@ -86,12 +86,9 @@ func (o *oracle) alternative(s string, from []item) []item {
 	return at
 }
 
-// narrowed keeps the items of the type, or of one derived from it (FHIRPath N1
-// §6.3.3): a canonical is a uri.
+// narrowed keeps the items of the type.
 func narrowed(items []item, typ string) []item {
-	return slices.DeleteFunc(items, func(i item) bool {
-		return !strings.EqualFold(i.choice, typ) && (i.choice != "Canonical" || typ != "uri")
-	})
+	return slices.DeleteFunc(items, func(i item) bool { return !strings.EqualFold(i.choice, typ) })
 }
 
 func (o *oracle) holds(condition string, i item) bool {

@@ -183,8 +183,9 @@ func (c *compiler) union(e *pathNode) []*leaf {
 	return out
 }
 
-// narrow keeps the leaves of the type or of a type derived from it. One
-// official expression writes dateTime with a capital.
+// narrow keeps the leaves of the type or of a type derived from it; a primitive
+// is itself only, so that a canonical is no uri (R4 fhirpath.html#functions,
+// ofType). One official expression writes dateTime with a capital.
 func (c *compiler) narrow(from []*leaf, typ string) []*leaf {
 	if c.reg.Type(typ) == nil {
 		lower := strings.ToLower(typ[:1]) + typ[1:]
@@ -196,7 +197,7 @@ func (c *compiler) narrow(from []*leaf, typ string) []*leaf {
 	var out []*leaf
 	for _, l := range from {
 		for t := l.typ; t != nil; t = c.reg.Type(t.Base) {
-			if t.Name == typ {
+			if t.Name == typ && (t == l.typ || t.Kind != definition.Primitive) {
 				out = append(out, l)
 				break
 			}
