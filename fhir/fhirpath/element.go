@@ -107,18 +107,33 @@ func (e *Element) child(name string, out Collection) Collection {
 }
 
 // choice appends the children of value[x] for the name value
-// (R4 fhirpath.html#polymorphism).
+// (R4 fhirpath.html#polymorphism). A resource that breaks the rule of one type
+// shows all of them.
 func (e *Element) choice(name string, out Collection) Collection {
 	for i := range e.node.Len() {
-		member := strings.TrimPrefix(e.node.At(i).Name(), "_")
+		raw := e.node.At(i).Name()
+		member := strings.TrimPrefix(raw, "_")
 		if len(member) <= len(name) || member[:len(name)] != name {
 			continue
 		}
-		if def, typ := e.typ.Lookup(member); def != nil && def.Choice && def.Name == name {
-			return e.expand(e.node, member, name, typ, out)
+		if def, typ := e.typ.Lookup(member); def != nil && def.Choice && def.Name == name && !repeated(e.node, raw, member, typ, i) {
+			out = e.expand(e.node, member, name, typ, out)
 		}
 	}
 	return out
+}
+
+// repeated reports whether the other part of the primitive at position i, its
+// value or its sibling, stands in front of it; or that a sibling is that of no
+// primitive.
+func repeated(in *fhir.Node, raw, member string, typ *definition.Type, i int) bool {
+	if typ.Kind != definition.Primitive {
+		return raw != member
+	}
+	if raw == member {
+		return before(in, "_", member, i)
+	}
+	return before(in, "", member, i)
 }
 
 // expand appends what stands in the member and in its _ sibling.
@@ -166,7 +181,7 @@ func (e *Element) add(node, sibling *fhir.Node, member, step string, index int, 
 		sibling = nil
 	}
 	switch {
-	case node == nil && sibling == nil:
+	case node == nil && (sibling == nil || sibling.Member("id") == nil && sibling.Member("extension") == nil):
 		return out
 	case typ.Kind != definition.Primitive && node.Kind() != fhir.Object:
 		return out // not what the definition says; there is nothing to navigate
@@ -190,8 +205,7 @@ func (e *Element) children(out Collection) Collection {
 		name := in.At(i).Name()
 		member := strings.TrimPrefix(name, "_")
 		def, typ := e.typ.Lookup(member)
-		if def == nil || name != member && (typ.Kind != definition.Primitive || in.Member(member) != nil && before(in, member, i)) ||
-			name == member && typ.Kind == definition.Primitive && before(in, "_"+member, i) {
+		if def == nil || repeated(in, name, member, typ, i) {
 			continue
 		}
 		out = e.expand(in, member, def.Name, typ, out)
@@ -200,11 +214,14 @@ func (e *Element) children(out Collection) Collection {
 }
 
 // before reports whether the member stands in front of position i.
-func before(in *fhir.Node, member string, i int) bool {
+func before(in *fhir.Node, prefix, member string, i int) bool {
 	for j := range i {
-		if in.At(j).Name() == member {
+		if n := in.At(j).Name(); len(n) == len(prefix)+len(member) && n[:len(prefix)] == prefix && n[len(prefix):] == member {
 			return true
 		}
 	}
 	return false
 }
+
+// Is reports whether the element is of the type or of one derived from it.
+func (e *Element) Is(t *definition.Type) bool { return derives(definition.Default(), e.typ, t) }

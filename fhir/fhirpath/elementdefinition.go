@@ -70,12 +70,10 @@ func typeNode(ref definition.TypeRef) fhir.Node {
 	return t
 }
 
-// literalNumber is a number node; the tree has no constructor for one, because
-// only the parser makes numbers.
 func literalNumber(n int) fhir.Node {
-	r, err := fhir.Parse([]byte(`{"resourceType":"Basic","n":`+strconv.Itoa(n)+`}`), fhir.Limits{})
+	v, err := fhir.ParseValue([]byte(strconv.Itoa(n)), fhir.Limits{})
 	if err != nil {
 		return fhir.NewObject()
 	}
-	return *r.Root().Member("n")
+	return v
 }

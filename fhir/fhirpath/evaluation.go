@@ -37,17 +37,14 @@ type Resolver interface {
 	Resolve(ctx context.Context, reference string) (*fhir.Resource, error)
 }
 
-// Coding is a code in a system; System is empty for an element of type code.
-type Coding struct{ System, Code string }
-
-// Terminology answers for value sets and code systems.
+// Terminology answers for value sets and code systems. The system of a code
+// that stands alone is empty.
 type Terminology interface {
 	// MemberOf reports whether the value set, by its canonical URL, has the
-	// code. An unknown value set, or a code without system in a set of several
-	// systems, is an error.
-	MemberOf(ctx context.Context, valueSet string, c Coding) (bool, error)
-	// Subsumes reports whether a is b or an ancestor of it.
-	Subsumes(ctx context.Context, a, b Coding) (bool, error)
+	// code. An unknown value set is an error.
+	MemberOf(ctx context.Context, valueSet, system, code string) (bool, error)
+	// Subsumes reports whether ancestor is descendant or above it.
+	Subsumes(ctx context.Context, system, ancestor, descendant string) (bool, error)
 }
 
 // Profiles answers for StructureDefinitions.

@@ -171,9 +171,9 @@ func slice(in *invocation, c Collection) (Collection, error) {
 }
 
 // codings are the codes of a code, Coding or CodeableConcept, or of a string.
-func (in *invocation) codings(item Item) ([]Coding, error) {
+func (in *invocation) codings(item Item) ([]coded, error) {
 	if s, ok := convert(item).(String); ok {
-		return []Coding{{Code: string(s)}}, nil
+		return []coded{{code: string(s)}}, nil
 	}
 	e, ok := item.(*Element)
 	if !ok {
@@ -181,21 +181,24 @@ func (in *invocation) codings(item Item) ([]Coding, error) {
 	}
 	switch e.typ.Name {
 	case "Coding":
-		return []Coding{coding(e.node)}, nil
+		return []coded{codedOf(e.node)}, nil
 	case "CodeableConcept":
-		var out []Coding
+		var out []coded
 		for _, c := range e.child("coding", nil) {
-			out = append(out, coding(c.(*Element).node))
+			out = append(out, codedOf(c.(*Element).node))
 		}
 		return out, nil
 	case "Quantity":
-		return []Coding{coding(e.node)}, nil
+		return []coded{codedOf(e.node)}, nil
 	}
 	return nil, in.failed("a code is expected")
 }
 
-func coding(n *fhir.Node) Coding {
-	return Coding{System: n.Member("system").Text(), Code: n.Member("code").Text()}
+// coded is a code with its system, if it has one.
+type coded struct{ system, code string }
+
+func codedOf(n *fhir.Node) coded {
+	return coded{system: n.Member("system").Text(), code: n.Member("code").Text()}
 }
 
 func memberOf(in *invocation, c Collection) (Collection, error) {
@@ -213,30 +216,31 @@ func memberOf(in *invocation, c Collection) (Collection, error) {
 	if err != nil {
 		return nil, err
 	}
-	member := in.ev.embedded
-	if in.ev.in.Terminology != nil {
-		member = func(valueSet string, c Coding) (bool, error) {
-			return in.ev.in.Terminology.MemberOf(in.ev.ctx, valueSet, c)
-		}
-	}
-	for _, code := range list {
-		if found, err := member(valueSet, code); err != nil || found {
+	for _, c := range list {
+		found, err := in.member(valueSet, c)
+		if err != nil || found {
 			return truth(found), err
 		}
 	}
 	return truth(false), nil
 }
 
-// embedded answers from the value sets of required bindings.
-func (ev *evaluation) embedded(valueSet string, c Coding) (bool, error) {
-	v := ev.reg.ValueSet(valueSet)
+// member asks Context.Terminology, or else the value sets of R4's required
+// bindings.
+func (in *invocation) member(valueSet string, c coded) (bool, error) {
+	if t := in.ev.in.Terminology; t != nil {
+		return t.MemberOf(in.ev.ctx, valueSet, c.system, c.code)
+	}
+	v := in.ev.reg.ValueSet(valueSet)
 	switch {
 	case v == nil:
-		return false, fail(ErrEvaluation, 0, "memberOf: an unknown value set")
-	case c.System != "":
-		return v.Has(c.System, c.Code), nil
+		return false, in.failed("an unknown value set")
+	case c.system != "":
+		return v.Has(c.system, c.code), nil
+	case len(v.Systems()) > 1:
+		return false, in.failed("a code without system in a value set of several")
 	}
-	return v.HasCode(c.Code), nil
+	return v.HasCode(c.code), nil
 }
 
 // subsumption is subsumes and subsumedBy.
@@ -264,19 +268,30 @@ func subsumption(reverse bool) func(*invocation, Collection) (Collection, error)
 	}
 }
 
-func (in *invocation) subsumes(a, b []Coding) (Collection, error) {
+// subsumes compares each pair of codes of one system; codes of different
+// systems alone have no defined relation, which is an error.
+func (in *invocation) subsumes(a, b []coded) (Collection, error) {
+	related := false
 	for _, x := range a {
 		for _, y := range b {
-			if x == y {
+			if x.system != y.system {
+				continue
+			}
+			related = true
+			if x.code == y.code {
 				return truth(true), nil
 			}
 			if in.ev.in.Terminology == nil {
 				return nil, in.failed("there is no terminology to ask")
 			}
-			if found, err := in.ev.in.Terminology.Subsumes(in.ev.ctx, x, y); err != nil || found {
+			found, err := in.ev.in.Terminology.Subsumes(in.ev.ctx, x.system, x.code, y.code)
+			if err != nil || found {
 				return truth(found), err
 			}
 		}
+	}
+	if !related && len(a) > 0 && len(b) > 0 {
+		return nil, in.failed("codes of different systems")
 	}
 	return truth(false), nil
 }

@@ -43,7 +43,7 @@ type Quantity struct {
 	value    *apd.Decimal
 	unit     string // a UCUM code, or the singular word of a calendar duration
 	calendar bool
-	foreign  bool // the unit of a FHIR Quantity that is not UCUM: compares with nothing
+	foreign  bool // of a FHIR Quantity: a unit that is not UCUM, or "" for none that compares
 }
 
 // Value is the number; the caller must not change it.

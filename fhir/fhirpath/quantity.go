@@ -31,7 +31,7 @@ func (q Quantity) ucum() *ucum.Unit {
 
 // sameUnit reports whether the numbers compare as they are.
 func sameUnit(a, b Quantity) bool {
-	return !a.foreign && !b.foreign && a.calendar == b.calendar && a.unit == b.unit
+	return a.foreign == b.foreign && a.calendar == b.calendar && a.unit == b.unit && a.unit != ""
 }
 
 // times returns a number times a small factor.
@@ -126,6 +126,9 @@ func stepOf(u *ucum.Unit, d *apd.Decimal) *apd.Decimal {
 
 // addQuantities adds or subtracts; the unit is the finer of the two (N1 §6.6.3).
 func addQuantities(f calc, a, b Quantity) (Quantity, bool) {
+	if a.foreign || b.foreign {
+		return Quantity{}, false
+	}
 	if !sameUnit(a, b) {
 		var ok bool
 		if a, b, ok = align(a, b); !ok {

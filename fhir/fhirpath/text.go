@@ -312,13 +312,8 @@ var unescapes = recoding{
 }
 
 func unescapeJSON(s string) (string, bool) {
-	// A text that was escaped by hand may hold quotes and control characters as
-	// they are; inside of a JSON string they must be escaped.
-	r, err := fhir.Parse([]byte(`{"resourceType":"Basic","x":"`+s+`"}`), fhir.Limits{})
-	if err != nil || r.Root().Len() != 2 {
-		return "", false
-	}
-	return r.Root().Member("x").Text(), true
+	n, err := fhir.ParseValue([]byte(`"`+s+`"`), fhir.Limits{})
+	return n.Text(), err == nil && n.Kind() == fhir.String
 }
 
 // recode is encode and its like: the format is the argument.

@@ -78,7 +78,8 @@ func convert(item Item) Item {
 var calendarOf = map[string]string{"a": "year", "mo": "month", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 
 // quantity is the System.Quantity of a FHIR Quantity or a type derived from it.
-// One with a comparator is no exact value, so it compares with nothing.
+// One in units that are not UCUM's compares with the same unit only, and one
+// with a comparator, which is no exact value, with nothing.
 func (e *Element) quantity() (Quantity, bool) {
 	if e.typ.Name != "Quantity" && e.typ.Base != "Quantity" || e.node == nil {
 		return Quantity{}, false
@@ -95,7 +96,7 @@ func (e *Element) quantity() (Quantity, bool) {
 	q := Quantity{value: d.d, unit: code}
 	switch {
 	case e.node.Member("comparator") != nil:
-		q.foreign = true
+		q.foreign, q.unit = true, ""
 	case e.node.Member("system").Text() == ucum.System && code != "":
 		if word, ok := calendarOf[code]; ok {
 			q.unit, q.calendar = word, true
@@ -104,6 +105,10 @@ func (e *Element) quantity() (Quantity, bool) {
 		q.unit = "1"
 	default:
 		q.foreign = true
+		if code == "" {
+			code = e.node.Member("unit").Text()
+		}
+		q.unit = e.node.Member("system").Text() + "|" + code
 	}
 	return q, true
 }
