@@ -2,6 +2,7 @@ package suite
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"encoding/xml"
@@ -154,9 +155,9 @@ func seedForScripts(t *testing.T, s *server, dir string) {
 func seed(typ, id string, query url.Values) object {
 	r := object{"resourceType": typ, "subject": object{"reference": "Patient/example"}}
 	coded := func(param string) object {
-		system, code, _ := strings.Cut(strings.Split(query.Get(param), ",")[0], "|")
-		if code == "" {
-			system, code = "urn:suite", "seed"
+		system, code, both := strings.Cut(query.Get(param), "|")
+		if !both {
+			system, code = "urn:suite", cmp.Or(system, "seed")
 		}
 		return object{"coding": []any{object{"system": system, "code": code}}}
 	}

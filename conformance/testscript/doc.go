@@ -11,7 +11,7 @@
 // Beyond R4 it knows what public suites use: the operator matchesRegex with
 // responseBody, and the assertions that run another script (subtest.go). What
 // it cannot judge is reported as skipped with the reason: conformance to a
-// profile, FHIRPath expressions, and bodies in XML. The body of an update gets the id of its URL.
+// profile, and bodies in XML. The body of an update gets the id of its URL.
 //
 // Security notes: the bearer token goes to the given base only; a URL elsewhere
 // is refused, whatever a script or a server's link says. Redirects are not

@@ -93,7 +93,7 @@ func (x *run) evaluate(m *message, expression, path string) ([]string, error) {
 		if expression, err = x.fill(expression); err != nil {
 			return nil, err
 		}
-		return fhirPath(m.body, expression)
+		return fhirPath(x.ctx, m.body, expression)
 	}
 	if path, err = x.fill(strings.TrimSpace(path)); err != nil {
 		return nil, err
