@@ -45,8 +45,8 @@ func ParseValue(b []byte, lim Limits) (Node, error) {
 }
 
 const (
-	// slabNodes is the size of later slabs: 256 nodes fill a size class of
-	// the allocator exactly.
+	// slabNodes is the size of later slabs, while as much is to come: 256 nodes
+	// fill a size class of the allocator exactly.
 	slabNodes = 256
 	// slabBytesPerNode estimates the first slab of small inputs: compact
 	// resources have a node about every 24 bytes.
@@ -192,7 +192,8 @@ func (p *parser) keep(mark int) []Node {
 			p.stack = p.stack[:mark]
 			return append(make([]Node, 0, len(items)), items...)
 		}
-		p.slab = make([]Node, 0, slabNodes)
+		rest := len(p.stack) + (len(p.b)-p.i)/slabBytesPerNode*3/2 + 4
+		p.slab = make([]Node, 0, min(rest, slabNodes))
 	}
 	at := len(p.slab)
 	p.slab = append(p.slab, items...)

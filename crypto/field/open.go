@@ -29,6 +29,11 @@ func (c *Cipher) Open(b Binding, k Keys, h *Head, body []byte, visible ClassSet)
 	if err != nil || h.Deleted {
 		return nil, err
 	}
+	return ParseOpened(doc)
+}
+
+// ParseOpened reads what AppendVisible made. The resource keeps doc.
+func ParseOpened(doc []byte) (*fhir.Resource, error) {
 	r, err := fhir.Parse(doc, openLimits)
 	if err != nil {
 		return nil, fmt.Errorf("%w: opened bytes are no resource", ErrCorrupt)

@@ -29,6 +29,8 @@ type hit struct {
 	// are all that may be seen. It is nil when nothing was opened.
 	tree  *fhir.Resource
 	whole bool
+	// json is what the tree was read from, when that is the answer too.
+	json []byte
 }
 
 // finder answers one search for one caller. It is not safe for concurrent use.
@@ -209,20 +211,25 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 	if mask == 0 || st.Head.Deleted || !x.inside(f.e, st) {
 		return true, nil
 	}
-	tree, err := x.Vault.Open(st, mask&f.classes)
+	h := hit{stored: st, mask: mask, whole: f.classes.Contains(mask)}
+	if h.whole && !x.hides(f.e.Type, mask) {
+		h.tree, h.json, err = x.Vault.OpenAll(st)
+	} else {
+		h.tree, err = x.Vault.Open(st, mask&f.classes)
+	}
 	if err != nil {
 		return false, err
 	}
-	ok, err := x.matcher.Match(ctx, f.e, tree)
+	ok, err := x.matcher.Match(ctx, f.e, h.tree)
 	if err != nil {
 		return false, searchFailure(err)
 	}
-	if !ok || x.earlier(f.e, tree) {
+	if !ok || x.earlier(f.e, h.tree) {
 		f.wasted = true
 		return true, nil
 	}
 	x.matched++
-	return f.yield(hit{stored: st, mask: mask, tree: tree, whole: f.classes.Contains(mask)}, after), nil
+	return f.yield(h, after), nil
 }
 
 func tooCostly(e *search.Expression) *Failure {

@@ -177,14 +177,18 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 	if err != nil {
 		return nil, err
 	}
-	var body []byte // of one resource after the other: the Bundle copies it
+	var buf []byte // for one resource after the other: the Bundle copies it
 	for i, h := range slices.Concat(p.hits, p.included) {
 		mode := "match"
 		if i >= len(p.hits) {
 			mode = "include"
 		}
-		if body, err = s.shaped(body[:0], q, h, mode); err != nil {
-			return nil, err
+		body := h.json
+		if body == nil || q.Summary != search.SummaryFalse || len(q.Elements) > 0 {
+			if buf, err = s.shaped(slices.Grow(buf[:0], len(h.stored.Record.Body)), q, h, mode); err != nil {
+				return nil, err
+			}
+			body = buf
 		}
 		typ := h.stored.Record.Key.Type
 		w.Add(model.Entry{FullURL: s.Base + "/" + typ + "/" + h.stored.Head.ID, Resource: body, Search: mode})

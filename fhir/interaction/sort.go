@@ -71,7 +71,7 @@ func (x *finder) sorted(ctx context.Context, q *search.Search, from position, co
 			if !ok || from.Rank != nil && r.compare(*from.Rank) <= 0 {
 				return true
 			}
-			h.tree, h.whole = nil, false // as many trees as matches would not be bounded
+			h.tree, h.json, h.whole = nil, nil, false // as many trees as matches would not be bounded
 			if heap.Push(&first, ranked{h, r}); len(first) > count+1 {
 				heap.Pop(&first)
 			}

@@ -184,6 +184,16 @@ func (v *Vault) Open(s *Stored, visible field.ClassSet) (*fhir.Resource, error) 
 	return v.cipher.Open(v.binding(s.Record), s.keys, &s.Head, s.Record.Body, visible)
 }
 
+// OpenAll returns the tree of all classes and the JSON that it was read from,
+// which must not be modified.
+func (v *Vault) OpenAll(s *Stored) (tree *fhir.Resource, json []byte, err error) {
+	if json, err = v.AppendOpen(make([]byte, 0, len(s.Record.Body)), s); err != nil {
+		return nil, nil, err
+	}
+	tree, err = field.ParseOpened(json)
+	return tree, json, err
+}
+
 // AppendOpen appends the JSON of all classes.
 func (v *Vault) AppendOpen(dst []byte, s *Stored) ([]byte, error) {
 	return v.cipher.AppendOpen(dst, v.binding(s.Record), s.keys, &s.Head, s.Record.Body)
