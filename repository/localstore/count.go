@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -57,7 +58,7 @@ func (s *Store) Estimate(ctx context.Context, resourceType string, anyOf []repos
 	defer f.close()
 	few, all, err := f.countFew(c)
 	if err == nil && !all {
-		few, err = f.estimateOr(c, orSample)
+		few, err = f.estimateOr(c, math.MaxInt32)
 		few = min(few, int(f.ordinalsEnd())-1)
 	}
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// An estimate reads the beginning of a list, and a few entries in each eighth
-// of what follows: how close together they lie says how many there are. Lists
-// that end within the beginning are counted.
+// An estimate reads the beginning of a list, and a few entries at the start of
+// parts of what follows, each twice as long as the one before: how close
+// together they lie says how many there are, of a list that is spread as of one
+// whose entries lie together, such as a patient's. Lists that end within the
+// beginning are counted.
 const (
 	sampleEntries = 32 // of the beginning
-	sampleParts   = 8
 	partEntries   = 4
-	// orSample is how many lists of an OR are looked at for a plan.
-	orSample = 16
+	orSample      = 16 // how many lists of an OR are looked at
 )
 
 // sample is what an estimate reads: keys that begin with prefix and go on with
@@ -65,15 +65,19 @@ func (s *sample) count(from, to uint64, most int) (n int, last uint64, ended boo
 }
 
 // estimate says about how many entries lie in [from, to).
-func (s *sample) estimate(from, to uint64, beginning int) (int, error) {
-	n, last, ended, err := s.count(from, to, beginning)
+func (s *sample) estimate(from, to uint64) (int, error) {
+	first, ok, err := s.seek(from)
+	if err != nil || !ok || first >= to {
+		return 0, err
+	}
+	n, last, ended, err := s.count(first, to, sampleEntries)
 	if err != nil || ended {
 		return n, err
 	}
 	total := float64(n)
-	part := (to-last)/sampleParts + 1
-	for start := last + 1; start < to; start += part {
-		end := min(start+part, to)
+	part := last - first + 1
+	for start := last + 1; start < to; part *= 2 {
+		end := start + min(part, to-start)
 		k, at, ended, err := s.count(start, end, partEntries)
 		if err != nil {
 			return 0, err
@@ -83,6 +87,7 @@ func (s *sample) estimate(from, to uint64, beginning int) (int, error) {
 		} else {
 			total += float64(k) / float64(at-start+1) * float64(end-start)
 		}
+		start = end
 	}
 	return int(total), nil
 }
@@ -93,22 +98,30 @@ func (f *finder) ordinalsEnd() uint64 { return uint64(f.s.ordinals.last(f.code))
 // estimateList estimates what is left of a list behind the last page.
 func (f *finder) estimateList(l *list) (int, error) {
 	s := sample{meter: &f.meter, it: l.it, prefix: l.prefix, width: ordinalBytes, exact: l.exact}
-	return s.estimate(uint64(f.after.ordinal)+1, f.ordinalsEnd(), sampleEntries)
+	return s.estimate(uint64(f.after.ordinal)+1, f.ordinalsEnd())
 }
 
-// estimateOr estimates a union from at most so many of its lists.
-func (f *finder) estimateOr(c clause, lists int) (int, error) {
+// estimateOr estimates a union from some of its lists. What lies clearly above
+// most is not told apart: a sampled list is then read only for twice its share.
+func (f *finder) estimateOr(c clause, most int) (int, error) {
 	it, err := f.view.NewIter(&pebble.IterOptions{})
 	if err != nil {
 		return 0, storeError("reading index", err)
 	}
 	defer it.Close()
-	lists = min(lists, len(c))
+	lists := min(orSample, len(c))
+	share := min(2*(most/len(c)+1), sampleEntries)
 	sum := 0
 	for i := range lists {
 		prefix := appendTokenPrefix(nil, f.code, c[i*len(c)/lists])
 		s := sample{meter: &f.meter, it: it, prefix: prefix, width: ordinalBytes, exact: true}
-		n, err := s.estimate(uint64(f.after.ordinal)+1, f.ordinalsEnd(), sampleEntries)
+		from, to := uint64(f.after.ordinal)+1, f.ordinalsEnd()
+		var n int
+		if share < sampleEntries {
+			n, _, _, err = s.count(from, to, share)
+		} else {
+			n, err = s.estimate(from, to)
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -131,6 +144,6 @@ func (f *finder) estimateTime() (n int, err error) {
 	it.Last()
 	last, _, _ := readUpdated(it.Key())
 	s := sample{meter: &f.meter, it: it, prefix: appendTypePrefix(nil, kindUpdated, f.code), width: 8}
-	n, err = s.estimate(sortable(first), sortable(last)+1, sampleEntries)
+	n, err = s.estimate(sortable(first), sortable(last)+1)
 	return min(n, int(f.ordinalsEnd())-1), errors.Join(err, storeError("reading index", it.Error()))
 }

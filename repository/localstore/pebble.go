@@ -62,6 +62,8 @@ func pebbleOptions(o *Options, fs vfs.FS, log pebble.Logger, events *pebble.Even
 		p.Levels[i].IndexBlockSize = 64 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bitsPerKey)
 	}
+	// Pebble does not consult filters of the last level, which has most keys.
+	p.Levels[levels-1].FilterPolicy = pebble.NoFilterPolicy
 	p.ApplyCompressionSettings(compression)
 	return p
 }
@@ -78,10 +80,10 @@ func compression() pebble.DBCompressionSettings {
 	return s
 }
 
-// spanPolicy keeps zstd away from sealed bodies.
+// spanPolicy keeps zstd away from what does not shrink: sealed bodies and ids.
 func spanPolicy(start []byte) (pebble.SpanPolicy, []byte, error) {
 	fast := pebble.SpanPolicy{PreferFastCompression: true}
-	for _, kind := range []byte{kindRecord, kindVersion} {
+	for _, kind := range []byte{kindRecord, kindID, kindVersion} {
 		first, end := []byte{kind}, []byte{kind + 1}
 		switch {
 		case bytes.Compare(start, first) < 0:

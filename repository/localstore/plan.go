@@ -1,6 +1,7 @@
 package localstore
 
 import (
+	"math"
 	"slices"
 
 	"github.com/fieldseal/fieldseal/repository"
@@ -123,16 +124,16 @@ func (p *planner) shortest(lists []candidate) (best *candidate, err error) {
 // list does.
 func (p *planner) rival(lists []candidate, shortest *candidate) (plan, error) {
 	var leader clause
-	least := -1
+	least := math.MaxInt32
 	if shortest != nil {
 		least = shortest.n
 	}
 	for _, c := range p.ors {
-		n, err := p.f.estimateOr(c, orSample)
+		n, err := p.f.estimateOr(c, least)
 		if err != nil {
 			return plan{}, err
 		}
-		if least < 0 || n < least {
+		if n < least {
 			least, leader = n, c
 		}
 	}
@@ -141,7 +142,7 @@ func (p *planner) rival(lists []candidate, shortest *candidate) (plan, error) {
 		if err != nil {
 			return plan{}, err
 		}
-		if least < 0 || n < least {
+		if n < least || leader == nil && len(lists) == 0 {
 			return p.byTime(), nil
 		}
 	}

@@ -47,6 +47,7 @@ func TestStore(t *testing.T, open Open) {
 		{"estimates of small numbers are exact", testEstimate},
 		{"everything survives a restart", testRestart},
 		{"random commands match a model", testModel},
+		{"random queries match a look at every record", testFindModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
