@@ -78,7 +78,7 @@ func (x *finder) enter(ctx context.Context, q *search.Search) error {
 			copied := *e
 			if m.code != "Patient" {
 				copied.Conditions = append(slices.Clone(e.Conditions), &search.Condition{Name: way.parameter.Code, Parameter: way.parameter,
-					Operands: []search.Operand{{Type: m.code, ID: m.id}}})
+					Operands: []search.Operand{m.operand(way.parameter)}})
 			}
 			x.where.members[&copied] = way
 			q.Expressions = append(q.Expressions, &copied)
@@ -93,11 +93,27 @@ func (x *finder) enter(ctx context.Context, q *search.Search) error {
 	return nil
 }
 
+// operand is what a parameter of a member has: a reference, or the id of the
+// resource that the compartment is named after.
+func (m *membership) operand(p *search.Parameter) search.Operand {
+	if p.Code == search.ID {
+		return search.Operand{Form: search.AnySystem, Code: m.id}
+	}
+	return search.Operand{Type: m.code, ID: m.id}
+}
+
+// itself stands in a CompartmentDefinition for the resource that the
+// compartment is named after.
+const itself = "{def}"
+
 // ways are the parameters by which resources of a type are members.
 func (x *finder) ways(resourceType string) (ways []member) {
 	var before []*search.Parameter
 	for _, code := range x.Definitions.Compartment(x.where.compartment.code).Params(resourceType) {
-		if p := x.Catalog.Parameter(resourceType, code); p != nil && p.LeadsTo(x.where.compartment.code) {
+		if code == itself {
+			code = search.ID
+		}
+		if p := x.Catalog.Parameter(resourceType, code); p != nil && (code == search.ID || p.LeadsTo(x.where.compartment.code)) {
 			ways = append(ways, member{p, slices.Clone(before)})
 			before = append(before, p)
 		}
@@ -121,7 +137,7 @@ func (x *finder) earlier(e *search.Expression, tree *fhir.Resource) bool {
 	}
 	return slices.ContainsFunc(x.where.members[e].before, func(p *search.Parameter) (found bool) {
 		x.Catalog.Extract(p, tree, func(v *search.Value) bool {
-			found = v.Type == m.code && v.ID == m.id
+			found = v.Type == m.code && v.ID == m.id || p.Code == search.ID && v.Code == m.id
 			return !found
 		})
 		return found

@@ -19,7 +19,7 @@ const pageLife = 24 * time.Hour
 // the audit trail below a number.
 type position struct {
 	Type    int              `json:"t,omitempty"`
-	After   string           `json:"a,omitempty"`
+	After   []byte           `json:"a,omitempty"` // a cursor is no text
 	Asked   int64            `json:"n,omitempty"` // when the first page was asked for, microseconds
 	Started repository.Stamp `json:"s,omitempty"` // of the first page, for sorted ones
 	Rank    *rank            `json:"r,omitempty"`

@@ -149,12 +149,12 @@ func (x *finder) inOrder(ctx context.Context, q *search.Search, from position, c
 		if i == from.Type {
 			at = from
 		}
-		err := x.find(ctx, q.Expressions[i], whole, at.After, func() int { return count - len(p.hits) + 1 }, func(h hit, after string) bool {
+		err := x.find(ctx, q.Expressions[i], whole, string(at.After), func() int { return count - len(p.hits) + 1 }, func(h hit, after string) bool {
 			if len(p.hits) == count || !x.call.room.take(len(h.stored.Record.Body)) {
 				fits, p.next = len(p.hits) > 0, &at
 				return false
 			}
-			p.hits, at = append(p.hits, h), position{Type: i, After: after}
+			p.hits, at = append(p.hits, h), position{Type: i, After: []byte(after)}
 			return true
 		})
 		if err != nil {

@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"fhir/fhirpath":              2,
 	"crypto/kms/vault":           2,
 	"crypto/kms/vault/vaulttest": 2,
+	"fhir/search/searchtest":     2,
 
 	"audit/event":                3,
 	"crypto/field/fieldtest":     3,
