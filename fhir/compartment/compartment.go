@@ -138,7 +138,13 @@ func (t *Table) Orgs(r *fhir.Resource) []string {
 
 // Owner returns what owns the resource and, for Patient, the patient's logical
 // id. See owner.yaml for the rules.
+//
+// A document belongs to whom its Composition is about, so that it is erased
+// with that patient.
 func (t *Table) Owner(r *fhir.Resource) (Kind, string) {
+	if first := composition(r); first != nil {
+		return t.Owner(first)
+	}
 	rule := t.owners[r.Type()]
 	switch {
 	case rule.patient && r.ID() != "":
@@ -156,6 +162,24 @@ func (t *Table) Owner(r *fhir.Resource) (Kind, string) {
 		}
 	}
 	return Self, ""
+}
+
+// composition is the first entry of a document (R4 bundle.html, bdl-11), else
+// nil.
+func composition(r *fhir.Resource) *fhir.Resource {
+	entries := r.Root().Member("entry")
+	if r.Type() != "Bundle" || r.Root().Member("type").Text() != "document" || entries == nil || entries.Len() == 0 {
+		return nil
+	}
+	n := entries.At(0).Member("resource")
+	if n.Member("resourceType").Text() != "Composition" {
+		return nil
+	}
+	first, err := fhir.NewResource(n.Clone())
+	if err != nil {
+		return nil
+	}
+	return first
 }
 
 // Follows returns the local resource whose owner a Binary shares: the target

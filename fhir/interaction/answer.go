@@ -17,7 +17,14 @@ type Answer struct {
 	etag     string
 	modified time.Time
 	location string
+	media    string // of a body that is not FHIR JSON
 	receipt  audit.Receipt
+
+	// Of a streamed answer, whose body is the first chunk: the rest on demand,
+	// and what is called once at its end.
+	more  func() ([]byte, error, bool)
+	stop  func(error)
+	ended func(error)
 }
 
 // errUnreleased means that code tried to answer without a decision or a
@@ -51,6 +58,9 @@ func (a *Answer) Status() int { return a.status }
 
 // Body is the FHIR JSON, nil when there is none. It must not be modified.
 func (a *Answer) Body() []byte { return a.body }
+
+// Media is the Content-Type of a body that is not FHIR JSON, else empty.
+func (a *Answer) Media() string { return a.media }
 
 // ETag is the entity tag with its W/ and quotes, or empty.
 func (a *Answer) ETag() string { return a.etag }

@@ -40,6 +40,9 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 		return nil, s.refuse(ctx, ev, err)
 	}
 	st, err := s.load(ctx, resourceType, id, version)
+	if body := s.official(g, resourceType, id, version); body != nil && errors.Is(err, repository.ErrNotFound) {
+		return s.answerOfficial(ctx, c, g, ev, body)
+	}
 	if err != nil {
 		return nil, s.refuse(ctx, ev, s.erased(ctx, g, resourceType, id, err))
 	}

@@ -14,6 +14,7 @@ const (
 	History             = "history"
 	BatchResponse       = "batch-response"
 	TransactionResponse = "transaction-response"
+	Document            = "document"
 )
 
 // Envelope is what surrounds the entries of a Bundle. Empty fields are left
@@ -22,6 +23,8 @@ type Envelope struct {
 	Type        string
 	ID          string
 	LastUpdated time.Time
+	UUID        string    // of the identifier that a document needs
+	Timestamp   time.Time // when the Bundle was assembled, of documents
 	Total       *int
 	Links       []Link
 }
@@ -64,19 +67,29 @@ func NewBundle(dst []byte, e Envelope) *BundleWriter {
 	if !e.LastUpdated.IsZero() {
 		dst = append(append(append(dst, `,"meta":{"lastUpdated":"`...), fhir.FormatInstant(e.LastUpdated)...), `"}`...)
 	}
+	if e.UUID != "" {
+		dst = append(append(append(dst, `,"identifier":{"system":"urn:ietf:rfc:3986","value":"urn:uuid:`...), e.UUID...), `"}`...)
+	}
 	dst = member(dst, "type", e.Type)
+	if !e.Timestamp.IsZero() {
+		dst = member(dst, "timestamp", fhir.FormatInstant(e.Timestamp))
+	}
 	if e.Total != nil {
 		dst = strconv.AppendInt(append(dst, `,"total":`...), int64(*e.Total), 10)
 	}
-	for i, l := range e.Links {
+	return &BundleWriter{b: links(dst, e.Links)}
+}
+
+func links(dst []byte, all []Link) []byte {
+	for i, l := range all {
 		dst = append(dst, [2]string{`,"link":[{`, `,{`}[min(i, 1)]...)
 		dst = append(text(append(dst, `"relation":`...), l.Relation), `,"url":`...)
 		dst = append(text(dst, l.URL), '}')
 	}
-	if len(e.Links) > 0 {
+	if len(all) > 0 {
 		dst = append(dst, ']')
 	}
-	return &BundleWriter{b: dst}
+	return dst
 }
 
 // Add appends one entry.
@@ -116,6 +129,22 @@ func (r *Response) append(dst []byte) []byte {
 
 // Len is the number of bytes so far, for bounding an answer.
 func (w *BundleWriter) Len() int { return len(w.b) }
+
+// Take returns the bytes so far and goes on behind them, for writing a Bundle
+// in parts. The result is the caller's.
+func (w *BundleWriter) Take() []byte {
+	b := w.b
+	w.b = make([]byte, 0, len(b))
+	return b
+}
+
+// FinishWith is Finish with links that are known only at the end.
+func (w *BundleWriter) FinishWith(all []Link) []byte {
+	if w.entries > 0 {
+		w.b = append(w.b, ']')
+	}
+	return append(links(w.b, all), '}')
+}
 
 // Finish closes the Bundle and returns it. The writer must not be used again.
 func (w *BundleWriter) Finish() []byte {

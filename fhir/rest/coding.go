@@ -24,15 +24,20 @@ var (
 type compressor interface {
 	io.WriteCloser
 	Reset(io.Writer)
+	Flush() error
+}
+
+func pool(coding string) *sync.Pool {
+	if coding == "deflate" {
+		return &deflate
+	}
+	return &zippers
 }
 
 // compress applies a content coding (RFC 9110 §8.4.1; "deflate" is the zlib
 // format). The caller gives the buffer back to buffers.
 func compress(coding string, body []byte) *bytes.Buffer {
-	pool := &zippers
-	if coding == "deflate" {
-		pool = &deflate
-	}
+	pool := pool(coding)
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	z := pool.Get().(compressor)

@@ -46,7 +46,7 @@ func (h *Handler) allowed(path string) []string {
 		all = append(all, get...)
 	} else if below, ok := strings.CutPrefix(path, h.Prefix); ok {
 		for _, r := range routes {
-			if matches(r.path, below) {
+			if r.operation == isOperation(below) && matches(r.path, below) {
 				all = append(all, r.methods...)
 			}
 		}

@@ -112,7 +112,7 @@ func (h *Handler) traced(c *gin.Context) {
 // deadline bounds the interaction in time.
 func (h *Handler) deadline(c *gin.Context, r route) context.CancelFunc {
 	d := h.Timeout
-	if r.bundle {
+	if r.bundle || r.operation {
 		d = h.BundleTimeout
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), max(d, time.Second))
@@ -128,6 +128,8 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		accepts, media = formMedia, "application/x-www-form-urlencoded"
 	case r.patch:
 		accepts, media = patchMedia, patchFormats
+	case r.operation && c.Request.ContentLength == 0:
+		accepts = func(string) bool { return true } // its parameters may stand in the URL
 	}
 	if len(c.Request.Header.Values("Content-Type")) > 1 || !accepts(c.GetHeader("Content-Type")) {
 		if r.patch {

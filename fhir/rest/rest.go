@@ -106,7 +106,7 @@ func New(o Options) *Handler {
 	h.engine.RedirectTrailingSlash = false
 	h.engine.ForwardedByClientIP = false
 	h.engine.NoRoute(h.noRoute)
-	h.engine.Use(h.recovered, h.measured, h.identified, h.cors, h.documents)
+	h.engine.Use(h.recovered, h.measured, h.identified, h.cors, h.documents, h.operations)
 	for path, probe := range map[string]gin.HandlerFunc{"/healthz": func(c *gin.Context) { c.Status(http.StatusOK) }, "/readyz": h.ready, openAPIPath: h.openAPI} {
 		h.engine.GET(path, probe)
 		h.engine.HEAD(path, probe)

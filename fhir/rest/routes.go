@@ -40,14 +40,15 @@ type Interaction struct {
 
 // route is one line of the routing table.
 type route struct {
-	methods []string
-	path    string
-	serves  []Interaction
-	bundle  bool                             // the body may be as large as a Bundle
-	form    bool                             // the body is a form of search parameters, not a resource
-	patch   bool                             // the body is a patch
-	open    func(h *Handler, c *gin.Context) // instead of run: needs no token
-	run     func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
+	methods   []string
+	path      string
+	serves    []Interaction
+	bundle    bool                             // the body may be as large as a Bundle
+	form      bool                             // the body is a form of search parameters, not a resource
+	patch     bool                             // the body is a patch
+	operation bool                             // the body is Parameters, or nothing
+	open      func(h *Handler, c *gin.Context) // instead of run: needs no token
+	run       func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
 
 var (
@@ -59,7 +60,9 @@ var (
 )
 
 // routes is everything that is served below the base.
-var routes = []route{
+var routes = append(interactionRoutes, operationRoutes()...)
+
+var interactionRoutes = []route{
 	{methods: get, path: "/metadata", open: (*Handler).metadata},
 	{methods: get, path: openAPIPath, open: (*Handler).openAPI},
 	{methods: post, path: "", bundle: true, serves: []Interaction{{System, "transaction"}, {System, "batch"}},
@@ -199,6 +202,10 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		a, err := r.run(h, c, call, body)
 		if err != nil {
 			h.failed(c, err)
+			return
+		}
+		if a.Streamed() {
+			h.stream(c, f, a)
 			return
 		}
 		if a.Body() != nil && a.Location() != "" && call.Return == interaction.Representation {

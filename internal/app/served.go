@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/fieldseal/fieldseal/conformance"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
 	"github.com/fieldseal/fieldseal/fhir/search"
 )
@@ -48,6 +49,7 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 		r := able
 		r.Type, r.Interactions, r.Versioning = typ, all, "versioned-update"
 		r.SearchParameters, r.Includes, r.RevIncludes = offered(catalog, typ), includes(catalog, typ), reverse[typ]
+		r.Operations = operations(typ)
 		r.ReferencePolicy = []string{"literal", "local"}
 		out.Resources = append(out.Resources, r)
 	}
@@ -70,6 +72,16 @@ func (a *App) able(r *conformance.Resource, ability string) {
 	case rest.UpdateCreate:
 		r.UpdateCreate = true
 	}
+}
+
+// operations are the codes of what is served on a type.
+func operations(typ string) (codes []string) {
+	for _, o := range interaction.Operations() {
+		if o.Serves(typ) {
+			codes = append(codes, o.Code)
+		}
+	}
+	return codes
 }
 
 func offered(catalog *search.Catalog, typ string) (codes []string) {

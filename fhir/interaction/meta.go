@@ -1,0 +1,187 @@
+package interaction
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// metaOf answers $meta on a resource (R4 resource-operation-meta.html).
+func (s *Service) metaOf(ctx context.Context, c Call, in *invocation) (*Answer, error) {
+	g, err := s.decide(ctx, c, &in.ev, authz.Read, in.Type)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.load(ctx, in.Type, in.ID, "")
+	if err != nil {
+		return nil, s.erased(ctx, g, in.Type, in.ID, err)
+	}
+	mask, err := s.judge(ctx, g, st, false)
+	if err != nil {
+		return nil, err
+	}
+	body, etag, err := s.opened(ctx, c, st, mask)
+	if err != nil {
+		return nil, err
+	}
+	r, err := fhir.Parse(body, s.Limits)
+	if err != nil {
+		return nil, err
+	}
+	in.ev.Entities[0] = entity(st.Head, in.Type, uint64(st.Record.Version), mask&s.Classes.ElementClasses(in.Type+".meta"))
+	receipt, err := s.durable(ctx, c, in.ev)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: etag, modified: instant(st.Head.Updated)})
+}
+
+// metaParameters is the result of the three operations.
+func metaParameters(r *fhir.Resource) []byte {
+	meta := fhir.NewObject()
+	if m := r.Root().Member("meta"); m != nil {
+		meta = m.Clone()
+	}
+	root := fhir.NewObject(fhir.NewString("Parameters").Named("resourceType"),
+		fhir.NewArray(fhir.NewObject(fhir.NewString("return").Named("name"), meta.Named("valueMeta"))).Named("parameter"))
+	return root.AppendJSON(nil)
+}
+
+// changeMeta is $meta-add and $meta-delete (R4
+// resource-operation-meta-add.html). It makes a new version unless nothing
+// changes, and never loses a race: what others change meanwhile stays.
+func (s *Service) changeMeta(ctx context.Context, c Call, in *invocation) (*Answer, error) {
+	given := in.args.nodes["meta"]
+	if len(given) != 1 {
+		return nil, fail(Malformed, nil, "the parameter meta must stand once, with a valueMeta")
+	}
+	in.ev.Action = audit.Update
+	return retry(ctx, func() (*Answer, error) { return s.metaChanged(ctx, c, in, given[0]) })
+}
+
+func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given *fhir.Node) (*Answer, error) {
+	g, err := s.decideWrite(ctx, c, &in.ev, authz.Update, in.Type)
+	if err != nil {
+		return nil, err
+	}
+	previous, err := s.Vault.Load(ctx, s.Vault.Key(in.Type, in.ID))
+	if err != nil {
+		return nil, hideErased(g, err)
+	}
+	mask := s.visible(g, previous)
+	switch {
+	case mask == 0:
+		return nil, repository.ErrNotFound
+	case previous.Head.Deleted:
+		return nil, fail(Gone, nil, "the resource was deleted")
+	}
+	if err := s.mayLabel(g, in, given, mask); err != nil {
+		return nil, err
+	}
+	if err := s.checkMatch(ctx, c, previous, mask); err != nil {
+		return nil, err
+	}
+	r, err := s.Vault.Open(previous, allClasses) // nothing of it leaves but meta, which the caller may see
+	if err != nil {
+		return nil, err
+	}
+	if !editMeta(r.Root(), given, in.Code == "meta-delete") {
+		in.ev.Entities = []audit.Entity{entity(previous.Head, in.Type, uint64(previous.Record.Version), mask&s.Classes.ElementClasses(in.Type+".meta"))}
+		receipt, err := s.durable(ctx, c, in.ev)
+		if err != nil {
+			return nil, failure(err)
+		}
+		return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: versionTag(previous.Record.Version), modified: instant(previous.Head.Updated)})
+	}
+	ch, err := s.stamp(ctx, c, g, r, previous, false)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := s.commit(ctx, in.ev, []change{ch}, condition{})
+	if err != nil {
+		return nil, err
+	}
+	rec := ch.draft.Write.Record
+	return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: versionTag(rec.Version), modified: instant(ch.draft.Head.Updated)})
+}
+
+// mayLabel guards labels: who changes meta must see it, and to take a security
+// label away is for callers who see everything of every resource of the type
+// anyway (abuse 55).
+func (s *Service) mayLabel(g authz.Grant, in *invocation, given *fhir.Node, mask maskSet) error {
+	if !mask.Contains(s.Classes.ElementClasses(in.Type + ".meta")) {
+		return fail(Denied, nil, "the caller may not see the meta of the resource")
+	}
+	if in.Code == "meta-delete" && given.Member("security") != nil && !(g.Unrestricted() && g.Ceiling().Contains(allClasses)) {
+		return fail(Denied, nil, "removing a security label needs the right to write every class of every resource of the type")
+	}
+	return nil
+}
+
+// editMeta adds or removes profiles, tags and labels and reports whether
+// anything changed.
+func editMeta(root, given *fhir.Node, remove bool) (changed bool) {
+	for _, name := range [...]string{"profile", "security", "tag"} {
+		list := given.Member(name)
+		if list == nil || list.Kind() != fhir.Array {
+			continue
+		}
+		for i := range list.Len() {
+			if remove {
+				changed = removeMeta(root, name, list.At(i)) || changed
+			} else {
+				changed = addMeta(root, name, list.At(i)) || changed
+			}
+		}
+	}
+	return changed
+}
+
+func addMeta(root *fhir.Node, name string, v *fhir.Node) bool {
+	meta := root.Member("meta")
+	if meta == nil {
+		root.Append(fhir.NewObject().Named("meta"))
+		meta = root.Member("meta")
+	}
+	if meta.Member(name) == nil {
+		meta.Append(fhir.NewArray().Named(name))
+	}
+	list := meta.Member(name)
+	if indexMeta(list, v) >= 0 {
+		return false
+	}
+	list.Append(v.Clone())
+	return true
+}
+
+func removeMeta(root *fhir.Node, name string, v *fhir.Node) (removed bool) {
+	meta := root.Member("meta")
+	list := meta.Member(name)
+	if list == nil {
+		return false
+	}
+	for i := indexMeta(list, v); i >= 0; i = indexMeta(list, v) {
+		list.RemoveAt(i)
+		removed = true
+	}
+	if list.Len() == 0 {
+		meta.Remove(name)
+	}
+	return removed
+}
+
+// indexMeta finds a profile by its URL, a coding by system and code.
+func indexMeta(list, v *fhir.Node) int {
+	for i := range list.Len() {
+		o := list.At(i)
+		if o.Kind() == v.Kind() && o.Text() == v.Text() &&
+			o.Member("system").Text() == v.Member("system").Text() && o.Member("code").Text() == v.Member("code").Text() {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,94 @@
+package interaction
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/model"
+)
+
+// validate answers $validate (R4 resource-operation-validate.html): the
+// findings about a resource, its structure above all, as an OperationOutcome
+// with 200 whatever they are. Nothing is stored.
+func (s *Service) validate(ctx context.Context, c Call, in *invocation) (*Answer, error) {
+	mode := in.args.values.Get("mode")
+	action, ok := map[string]authz.Action{"": authz.Read, "create": authz.Create, "update": authz.Update, "delete": authz.Delete}[mode]
+	profile := in.args.values.Get("profile")
+	if !ok || profile != "" && profile != "http://hl7.org/fhir/StructureDefinition/"+in.Type {
+		f := fail(Malformed, nil, "the modes are create, update and delete; profiles but the one of the type itself are not known here")
+		f.Issues[0].Code = "not-supported"
+		return nil, f
+	}
+	g, err := s.decideValidation(ctx, c, in, action)
+	if err != nil {
+		return nil, err
+	}
+	issues, err := s.findings(ctx, g, in, mode)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := s.durable(ctx, c, in.ev)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return release(g, receipt, Answer{status: http.StatusOK, body: model.OperationOutcome(issues)})
+}
+
+// decideValidation asks for the action that the mode is a rehearsal of.
+func (s *Service) decideValidation(ctx context.Context, c Call, in *invocation, action authz.Action) (authz.Grant, error) {
+	if action == authz.Read {
+		return s.decide(ctx, c, &in.ev, action, in.Type)
+	}
+	return s.decideWrite(ctx, c, &in.ev, action, in.Type)
+}
+
+func (s *Service) findings(ctx context.Context, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
+	r := in.args.body
+	switch {
+	case mode == "create" && in.ID != "":
+		return nil, fail(Malformed, nil, "mode create is for the type, not for a resource")
+	case mode == "delete" && in.ID == "", mode != "delete" && in.ID == "" && r == nil, mode == "update" && r == nil:
+		return nil, fail(Malformed, nil, "there is nothing to validate: a resource in the body or an id is missing")
+	case mode == "delete" || r == nil:
+		return s.storedFindings(ctx, g, in, mode)
+	case r.Type() != in.Type:
+		return nil, fail(Malformed, nil, "the body's resourceType is not the type in the URL")
+	}
+	issues := s.Validator.Validate(r)
+	if mode == "create" {
+		if err := s.checkNew(g, r); err != nil {
+			issues = append(issues, failure(err).Issues...)
+		}
+	}
+	if in.ID != "" && r.ID() != in.ID || mode == "update" && r.ID() == "" {
+		issues = append(issues, fhir.Issue{Severity: fhir.Error, Code: "invalid", Diagnostics: "an update needs the id of the resource", Expression: []string{in.Type + ".id"}})
+	}
+	return issues, nil
+}
+
+// storedFindings looks at what is stored, as far as the caller may see it.
+func (s *Service) storedFindings(ctx context.Context, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
+	st, err := s.load(ctx, in.Type, in.ID, "")
+	if err != nil {
+		return nil, s.erased(ctx, g, in.Type, in.ID, err)
+	}
+	mask, err := s.judge(ctx, g, st, false)
+	if err != nil {
+		return nil, err
+	}
+	in.ev.Entities[0] = entity(st.Head, in.Type, uint64(st.Record.Version), 0)
+	if mode == "delete" {
+		return nil, nil // whoever may delete it may
+	}
+	body, _, err := s.view(st, mask)
+	if err != nil {
+		return nil, err
+	}
+	r, err := fhir.Parse(body, s.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return s.Validator.Validate(r), nil
+}
