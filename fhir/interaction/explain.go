@@ -58,7 +58,8 @@ func (s *Service) explain(ctx context.Context, c Call, ev *audit.Event, query st
 	if err := x.permitSearch(ctx, ev, q); err != nil {
 		return out, err
 	}
-	if err := x.explainAll(ctx, &out, q.Expressions); err != nil {
+	counting := q.Summary == search.SummaryCount || q.Count == 0
+	if err := x.explainAll(ctx, &out, q.Expressions, counting); err != nil {
 		return out, err
 	}
 	x.measure(ctx)
@@ -84,21 +85,22 @@ func (s *Service) target(query string) (within, string, error) {
 }
 
 // explainAll explains the ends of links before what leads to them, since the
-// plan of the latter needs what the former find.
-func (x *finder) explainAll(ctx context.Context, out *Explanation, expressions []*search.Expression) error {
+// plan of the latter needs what the former find. counting is for searches that
+// only ask how many there are.
+func (x *finder) explainAll(ctx context.Context, out *Explanation, expressions []*search.Expression, counting bool) error {
 	for _, e := range expressions {
 		for _, c := range e.Conditions {
 			if c.Link == nil {
 				continue
 			}
-			if err := x.explainAll(ctx, out, c.Link.Targets); err != nil {
+			if err := x.explainAll(ctx, out, c.Link.Targets, false); err != nil {
 				return err
 			}
 		}
 		if err := x.resolve(ctx, []*search.Expression{e}); err != nil {
 			return err
 		}
-		part, err := x.explainOne(ctx, e)
+		part, err := x.explainOne(ctx, e, counting)
 		if err != nil {
 			return err
 		}
@@ -107,7 +109,7 @@ func (x *finder) explainAll(ctx context.Context, out *Explanation, expressions [
 	return nil
 }
 
-func (x *finder) explainOne(ctx context.Context, e *search.Expression) (ExplainedPart, error) {
+func (x *finder) explainOne(ctx context.Context, e *search.Expression, counting bool) (ExplainedPart, error) {
 	g, err := x.grant(ctx, authz.Search, e.Type)
 	if err != nil {
 		return ExplainedPart{}, err
@@ -118,7 +120,12 @@ func (x *finder) explainOne(ctx context.Context, e *search.Expression) (Explaine
 	}
 	part := ExplainedPart{Type: e.Type, Conditions: e.Describe(), Clauses: plan.Clauses, Exact: plan.Exact, Scan: plan.Scan}
 	read, checked, matched := x.read, x.checked, x.matched
-	err = x.find(ctx, e, 0, "", func() int { return candidatePage }, func(hit, string) bool { return true })
-	part.IndexEntries, part.Candidates, part.Matches = x.read-read, x.checked-checked, x.matched-matched
+	if counting {
+		part.Matches, err = x.count(ctx, e)
+	} else {
+		err = x.find(ctx, e, 0, "", func() int { return candidatePage }, func(hit, string) bool { return true })
+		part.Matches = x.matched - matched
+	}
+	part.IndexEntries, part.Candidates = x.read-read, x.checked-checked
 	return part, err
 }

@@ -288,6 +288,24 @@ func TestTotals(t *testing.T) {
 	p.must(err)
 }
 
+// An explained count costs what the count does: nothing is opened when the
+// index alone can tell, and everything that matches when it cannot.
+func TestExplainedCountOpensWhatTheCountDoes(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	for query, want := range map[string]ExplainedPart{
+		"Observation?code=http://loinc.org|c1&_summary=count": {Matches: 4, Exact: true},
+		"Observation?code=http://loinc.org|c1":                {Matches: 4, Candidates: 4, Exact: true},
+		"Observation?date=ge2020-01-05&_count=0":              {Matches: 5, Candidates: 5},
+	} {
+		x, err := p.Explain(t.Context(), p.as("clinician"), query)
+		p.must(err)
+		if got := x.Parts[0]; got.Matches != want.Matches || got.Candidates != want.Candidates || got.Exact != want.Exact {
+			t.Errorf("%s: %+v", query, got)
+		}
+	}
+}
+
 func TestDeletedResourcesAreNotFound(t *testing.T) {
 	t.Parallel()
 	p := library(t)
