@@ -112,6 +112,23 @@ func TestImportWithoutAServerAndFromFolders(t *testing.T) {
 	startOn(t, dir)
 }
 
+func TestImportFromStandardInput(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	system := "urn:" + unique("import-")
+	f, err := os.Open(ndjson(t, system, 30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	code, stdout, stderr := commandInput(t, f, "import", "--data", s.dir, "--json", "-")
+	var sum importSummary
+	decode(t, []byte(stdout), &sum)
+	if code != 0 || sum.Created != 30 || sum.Refused != 0 || s.total(t, "/Patient?identifier="+system+"|") != 30 {
+		t.Errorf("exit code %d, %+v %s", code, sum, stderr)
+	}
+}
+
 func TestInterruptedImportIsResumedWithoutDuplicates(t *testing.T) {
 	t.Parallel()
 	s := start(t)

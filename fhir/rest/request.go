@@ -171,6 +171,9 @@ var (
 // firstRead holds all but large Bundles without growing.
 const firstRead = 256 << 10
 
+// maxPiece bounds what a body that grows makes the server allocate at once.
+const maxPiece = 4 << 20
+
 // readBody reads at most limit bytes after decompression, so that a gzip bomb
 // costs no more than an honest body (abuse 9).
 func readBody(r *http.Request, limit int) ([]byte, error) {
@@ -185,20 +188,29 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 	if r.ContentLength > 0 { // a length alone makes nobody reserve a limit's worth of memory
 		size = int(min(r.ContentLength, firstRead)) + 1
 	}
-	b := make([]byte, 0, size)
+	return readAll(in, size, limit)
+}
+
+// readAll reads to the end in pieces, size bytes first, so that what is refused
+// at its limit was never copied.
+func readAll(in io.Reader, size, limit int) ([]byte, error) {
+	var full [][]byte
+	total, b := 0, make([]byte, 0, size)
 	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > limit:
+		case total+len(b) > limit:
 			return nil, errBodyTooLarge
-		case err == io.EOF:
+		case err == io.EOF && full == nil:
 			return b, nil
+		case err == io.EOF:
+			return slices.Concat(append(full, b)...), nil
 		case err != nil:
 			return nil, err
+		case len(b) == cap(b):
+			full, total = append(full, b), total+len(b)
+			b = make([]byte, 0, min(2*cap(b), maxPiece))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/fieldseal/fieldseal/authz/token"
 )
@@ -156,6 +158,32 @@ func TestContentCodingOfBodies(t *testing.T) { // RFC 9110 §8.4, abuse 1, 9
 	}
 	if plain, err := io.ReadAll(z); err != nil || !strings.Contains(string(plain), "word word") {
 		t.Errorf("%v %.100s", err, plain)
+	}
+}
+
+func TestBodiesInPiecesKeepTheirBytes(t *testing.T) {
+	t.Parallel()
+	want := make([]byte, 100_000)
+	for i := range want {
+		want[i] = byte(i * 7 >> 3)
+	}
+	for _, n := range []int{0, 1, 15, 16, 17, 48, 100, 99_999, 100_000} {
+		for name, in := range map[string]io.Reader{"whole": bytes.NewReader(want[:n]), "by byte": iotest.OneByteReader(bytes.NewReader(want[:n])),
+			"end with data": iotest.DataErrReader(bytes.NewReader(want[:n]))} {
+			got, err := readAll(in, 16, 99_999)
+			if n > 99_999 {
+				if !errors.Is(err, errBodyTooLarge) || got != nil {
+					t.Errorf("%d bytes, %s: %v", n, name, err)
+				}
+				continue
+			}
+			if err != nil || !bytes.Equal(got, want[:n]) {
+				t.Errorf("%d bytes, %s: %d bytes, %v", n, name, len(got), err)
+			}
+		}
+	}
+	if _, err := readAll(iotest.ErrReader(io.ErrUnexpectedEOF), 16, 99); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
 	}
 }
 

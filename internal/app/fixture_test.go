@@ -2,7 +2,6 @@ package app
 
 import (
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +25,7 @@ func settings(t *testing.T, dir string) config.Options {
 // open opens an app on a data folder until the test ends.
 func open(t *testing.T, dir string) *App {
 	t.Helper()
-	a, err := Open(t.Context(), settings(t, dir), "http://127.0.0.1/fhir", slog.New(slog.DiscardHandler))
+	a, err := Open(t.Context(), settings(t, dir), base, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
