@@ -151,7 +151,7 @@ func (e *record) wants(resourceType string) bool {
 func (e *record) page(ctx context.Context, t *stream, count int) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
 		n, at := 0, e.in.from
-		start := at == position{}
+		start := at.begins()
 		if start && e.first != nil {
 			body, err := e.refer(*e.first)
 			if err != nil {
@@ -207,11 +207,11 @@ func (e *record) from(ctx context.Context, at position) iter.Seq2[found, error] 
 		for i := at.Type; i < len(e.query.Expressions) && going; i++ {
 			after := ""
 			if i == at.Type {
-				after = at.After
+				after = string(at.After)
 			}
 			err := e.members(ctx, i, after, func(h hit, body []byte, after string) bool {
 				if e.wants(h.stored.Record.Key.Type) {
-					going = yield(found{item{h, body, "match"}, position{Type: i, After: after}}, nil)
+					going = yield(found{item{h, body, "match"}, position{Type: i, After: []byte(after)}}, nil)
 				}
 				return going
 			})

@@ -26,6 +26,11 @@ type position struct {
 	Before  uint64           `json:"b,omitempty"` // version of a history, number of an audit event
 }
 
+// begins reports whether the position is before everything.
+func (p position) begins() bool {
+	return p.Type == 0 && len(p.After) == 0 && p.Asked == 0 && p.Started == 0 && p.Rank == nil && p.Before == 0
+}
+
 // continuation is what a sealed page link holds. Nothing of it can be read
 // from the link.
 type continuation struct {
