@@ -22,6 +22,19 @@
 // exits by itself. Before a disk is full, writes are refused with
 // repository.ErrFull (Options.MinFree).
 //
+// Queries. plan.go says who leads: lists of single tokens are leapt along, an
+// OR of many tokens is merged lazily (union.go) when sampling (estimate.go)
+// says that it selects most, else it is tested against forward rows (test.go).
+// The index by time leads when it selects most. Page.Read counts every entry,
+// sample and row that was looked at, and a query ends with its context within
+// 256 of them.
+//
+// Memory. Bounded by Options: three memtables (96 MiB by default, only while
+// writers are faster than the disk), the block cache (64 MiB), a few KiB for
+// each of up to 1000 open table files, one batch for each caller of Commit and
+// one page for each caller of Find. An OR of 500 tokens reads ahead up to 64
+// entries of each, 256 KiB.
+//
 // Security. The engine sees sealed bodies, keyed ids and keyed tokens only.
 // Checksums here find accidental damage; malicious change is found by the
 // field cipher above. Deleted bytes stay in table files and in the log until

@@ -16,8 +16,10 @@ const (
 	DefaultBallast = 32 << 20
 	// DefaultBlockCache keeps an idle server far below 200 MB.
 	DefaultBlockCache = 64 << 20
-	// DefaultMemTable bounds both memory and the log that a restart replays.
-	DefaultMemTable = 16 << 20
+	// DefaultMemTable holds some six thousand resources with thirty tokens: of
+	// what an import writes, each byte is then rewritten about three times. It
+	// bounds the log that a restart replays.
+	DefaultMemTable = 32 << 20
 	// DefaultMaxBatch bounds one commit: a bundle of a few thousand resources.
 	DefaultMaxBatch = 64 << 20
 )
@@ -37,7 +39,8 @@ type Options struct {
 	Ballast int64
 	// BlockCache is the memory in bytes for blocks read from table files.
 	BlockCache int64
-	// MemTable is the size in bytes of one memtable; two may exist.
+	// MemTable is the size in bytes of one memtable. It is allocated as it is
+	// needed; three may exist before writers wait.
 	MemTable uint64
 	// MaxBatch is the size in bytes from which Commit returns ErrTooLarge.
 	MaxBatch int
