@@ -125,3 +125,48 @@ func MoveChunk(t *testing.T, s *Store) bool {
 	}
 	return next == 0
 }
+
+// CorruptForward flips a bit in a forward row.
+func CorruptForward(t *testing.T, s *Store, k repository.Key) {
+	t.Helper()
+	key := forwardKey(t, s, k)
+	value, closer, err := s.db.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Clone(value)
+	closer.Close()
+	damaged[len(damaged)-checksumBytes-1] ^= 1
+	if err := s.db.Set(key, damaged, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// LoseForward removes a forward row.
+func LoseForward(t *testing.T, s *Store, k repository.Key) {
+	t.Helper()
+	if err := s.db.Delete(forwardKey(t, s, k), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func forwardKey(t *testing.T, s *Store, k repository.Key) []byte {
+	t.Helper()
+	key := recordKey(t, s, k)
+	key[0] = kindForward
+	return key
+}
+
+// SwapIDs lets two ids lead to each other's record.
+func SwapIDs(t *testing.T, s *Store, a, b repository.Key) {
+	t.Helper()
+	code, _ := s.types.code(a.Type)
+	oa, _ := readOrdinal(recordKey(t, s, a))
+	ob, _ := readOrdinal(recordKey(t, s, b))
+	batch := s.db.NewBatch()
+	batch.Set(appendIDKey(nil, code, a.ID), appendOrdinal(nil, ob), nil)
+	batch.Set(appendIDKey(nil, code, b.ID), appendOrdinal(nil, oa), nil)
+	if err := batch.Commit(pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+}

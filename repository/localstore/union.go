@@ -96,13 +96,17 @@ func (u *union) advance(b *branch, target ordinal) (bool, error) {
 	}
 	u.key = appendOrdinal(appendTokenPrefix(u.key[:0], u.code, b.token), target)
 	ahead := make([]ordinal, 0, b.room)
+	if err := u.step(); err != nil {
+		return false, err
+	}
 	ok := u.it.SeekPrefixGE(u.key)
-	for ; ok && len(ahead) < b.room; ok = u.it.Next() {
+	for ok && len(ahead) < b.room {
+		o, _ := readOrdinal(u.it.Key())
+		ahead = append(ahead, o)
 		if err := u.step(); err != nil {
 			return false, err
 		}
-		o, _ := readOrdinal(u.it.Key())
-		ahead = append(ahead, o)
+		ok = u.it.Next()
 	}
 	b.ahead, b.ended, b.room = ahead, !ok, min(2*b.room, mostAhead)
 	return len(ahead) > 0, storeError("reading index", u.it.Error())
