@@ -24,6 +24,8 @@ func TestHostileBodiesAreRefused(t *testing.T) {
 		status           int
 	}{
 		{"1 resource over the limit", "/Patient", patientWith(`"language":"` + strings.Repeat("a", 9*mib) + `"`), 413},
+		{"1 over the limit and no JSON", "/Patient", strings.Repeat("{", 9*mib), 413},
+		{"1 Bundle over the limit", "", strings.Repeat(" ", 65*mib), 413},
 		{"2 10,000 deep arrays", "/Patient", patientWith(`"name":` + deep), 400},
 		{"2 10,000 deep objects", "/Patient", strings.Repeat(`{"extension":`, 10_000), 400},
 		{"3 duplicate key", "/Patient", patientWith(`"gender":"male","gender":"female"`), 400},
@@ -31,6 +33,8 @@ func TestHostileBodiesAreRefused(t *testing.T) {
 		{"4 100 k entries", "", `{"resourceType":"Bundle","type":"batch","entry":[` + strings.Repeat(`{},`, 100_000) + `{}]}`, 413},
 		{"6 1e999999", "/Patient", patientWith(`"extension":[{"url":"u","valueDecimal":1e999999}]`), 400},
 		{"6 number of 1 MB", "/Patient", patientWith(`"extension":[{"url":"u","valueDecimal":` + strings.Repeat("9", mib) + `}]`), 400},
+		{"6 number of 10 MB in a Bundle", "", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":` +
+			patientWith(`"multipleBirthInteger":`+strings.Repeat("9", 10*mib)) + `}]}`, 400},
 		{"6 hexadecimal", "/Patient", patientWith(`"multipleBirthInteger":0x10`), 400},
 		{"6 leading zero", "/Patient", patientWith(`"multipleBirthInteger":01`), 400},
 		{"6 NaN", "/Patient", patientWith(`"extension":[{"url":"u","valueDecimal":NaN}]`), 400},
