@@ -18,6 +18,7 @@ type Answer struct {
 	modified time.Time
 	location string
 	media    string // of a body that is not FHIR JSON
+	replay   bool
 	receipt  audit.Receipt
 
 	// Of a streamed answer, whose body is the first chunk: the rest on demand,
@@ -70,6 +71,10 @@ func (a *Answer) LastModified() time.Time { return a.modified }
 
 // Location is the versioned path below the base, Type/id/_history/n, or empty.
 func (a *Answer) Location() string { return a.location }
+
+// Replay reports whether the request had been carried out before, under the
+// same idempotency key.
+func (a *Answer) Replay() bool { return a.replay }
 
 // Receipt is the sequence of the audit event that covers the answer.
 func (a *Answer) Receipt() uint64 { return a.receipt.Seq() }

@@ -22,6 +22,10 @@ const batchParallel = 16
 
 // Bundle processes a batch or a transaction (R4 http.html#transaction).
 func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (a *Answer, err error) {
+	if c.IdempotencyKey != "" {
+		return s.once(ctx, c, begin(c, audit.Execute, "transaction"), repeatable{what: "bundle", body: body, keep: true,
+			run: func(c Call) (*Answer, error) { return s.Bundle(ctx, c, body) }})
+	}
 	ctx, end := s.start(ctx, &c, trace.Transaction)
 	defer func() { end(err) }()
 	ev := begin(c, audit.Execute, "transaction")
@@ -118,6 +122,7 @@ func (s *Service) entry(ctx context.Context, c Call, e *bundle.Entry) (*Answer, 
 	if e.Issues.HasErrors() {
 		return nil, s.refuse(ctx, begin(c, audit.Execute, "batch"), &Failure{Kind: Malformed, Issues: e.Issues})
 	}
+	c = c.ofEntry(e.Index)
 	c.IfMatch, c.IfNoneMatch, c.IfNoneExist = e.IfMatch, e.IfNoneMatch, e.IfNoneExist
 	switch e.Method {
 	case http.MethodPost:

@@ -3,6 +3,7 @@ package interaction
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
@@ -17,6 +19,10 @@ import (
 // http.html#create). With IfNoneExist it is conditional and race-free: of any
 // number of concurrent creates with the same criteria one creates.
 func (s *Service) Create(ctx context.Context, c Call, resourceType string, body []byte) (a *Answer, err error) {
+	if c.IdempotencyKey != "" {
+		return s.once(ctx, c, begin(c, audit.Create, "create"), repeatable{what: "create " + resourceType + "?" + c.IfNoneExist, body: body,
+			run: func(c Call) (*Answer, error) { return s.Create(ctx, c, resourceType, body) }})
+	}
 	ctx, end := s.start(ctx, &c, trace.Create)
 	defer func() { end(err) }()
 	ev := begin(c, audit.Create, "create")
@@ -37,6 +43,16 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err != nil {
 		return nil, err
 	}
+	id := s.newID(c, 0)
+	if c.seed != "" {
+		st, err := s.Vault.Load(ctx, s.Vault.Key(resourceType, id))
+		if err == nil {
+			return s.createdBefore(ctx, c, g, ev, st)
+		}
+		if !errors.Is(err, repository.ErrNotFound) {
+			return nil, err
+		}
+	}
 	var cond condition
 	if c.IfNoneExist != "" {
 		if cond, err = s.matches(ctx, c, resourceType, c.IfNoneExist, 2); err != nil {
@@ -50,7 +66,7 @@ func (s *Service) create(ctx context.Context, c Call, ev audit.Event, resourceTy
 			return nil, fail(Precondition, nil, "If-None-Exist matches more than one resource")
 		}
 	}
-	ch, err := s.prepareNew(ctx, c, g, r, newID())
+	ch, err := s.prepareNew(ctx, c, g, r, id)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +140,10 @@ func (s *Service) decideWrite(ctx context.Context, c Call, ev *audit.Event, acti
 func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return asUUID(b, 4)
+}
+
+func asUUID(b [16]byte, version byte) string {
+	b[6], b[8] = b[6]&0x0f|version<<4, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

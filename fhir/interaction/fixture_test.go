@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -163,7 +164,8 @@ func (p *shop) service() *Service {
 	p.must(err)
 	return New(Options{Definitions: reg, Vault: vault, Store: p.store, Decider: decider, Recorder: p.rec, Trail: p.rec,
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
-		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20})
+		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20,
+		Replays: p.store.Table("idempotency"), ReplayLife: time.Hour})
 }
 
 func (p *shop) must(err error) {

@@ -37,7 +37,7 @@ type Validator interface {
 	Validate(r *fhir.Resource) fhir.Issues
 }
 
-// Options are the parts of a Service; all are required.
+// Options are the parts of a Service; all but Replays are required.
 type Options struct {
 	Definitions *definition.Registry
 	Vault       *sealed.Vault
@@ -51,6 +51,9 @@ type Options struct {
 	Classes     *field.Table
 	Catalog     *search.Catalog
 	Terminology Terminology
+	// Replays remembers idempotency keys, for ReplayLife; nil refuses them.
+	Replays     repository.Table
+	ReplayLife  time.Duration
 	Limits      fhir.Limits
 	Base        string // FHIR base URL without a slash at the end
 	MaxEntries  int    // of a Bundle
@@ -67,6 +70,8 @@ type Service struct {
 	spans  *trace.Registered // resource types that a span may name
 	shaper *summary.Shaper
 	meter  *searchMeter
+
+	flights flights
 }
 
 // New returns a service; it panics on a missing part, which is a wiring error.
@@ -104,7 +109,10 @@ type Call struct {
 	IfNoneMatch     string
 	IfModifiedSince time.Time
 	IfNoneExist     string
+	// IdempotencyKey makes a create, batch or transaction repeatable.
+	IdempotencyKey string
 
+	seed string     // of the ids that belong to an idempotency key
 	span trace.Span // of the interaction under way
 	room *allowance // of the answer
 }

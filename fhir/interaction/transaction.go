@@ -25,7 +25,7 @@ type resolver struct {
 }
 
 // AssignID implements bundle.Resolver.
-func (r *resolver) AssignID(*bundle.Entry) (string, error) { return newID(), nil }
+func (r *resolver) AssignID(e *bundle.Entry) (string, error) { return r.s.newID(r.c, e.Index), nil }
 
 // Match implements bundle.Resolver.
 func (r *resolver) Match(resourceType, query string) ([]string, error) {

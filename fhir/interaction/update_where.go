@@ -90,7 +90,7 @@ func (s *Service) prepareUnmatched(ctx context.Context, c Call, ev *audit.Event,
 		if err != nil {
 			return change{}, err
 		}
-		return s.prepareNew(ctx, c, g, r, newID())
+		return s.prepareNew(ctx, c, g, r, s.newID(c, 0))
 	}
 	if f := s.known(r.Type(), id); f != nil {
 		return change{}, f

@@ -11,7 +11,7 @@ import (
 // always allow (Fetch §3.2).
 const (
 	corsRequestHeaders = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Idempotency-Key, X-Request-Id"
-	corsExposedHeaders = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Correlation-Id, X-Idempotent-Replay, X-Request-Id"
+	corsExposedHeaders = "Content-Location, ETag, Idempotent-Replayed, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Correlation-Id, X-Request-Id"
 	corsMaxAge         = "600" // seconds; how long a withdrawn origin may go on asking
 )
 

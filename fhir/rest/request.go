@@ -70,6 +70,13 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID), Route: h.spans.Of(c.FullPath()),
 		IfMatch: c.GetHeader("If-Match"), IfNoneMatch: c.GetHeader("If-None-Match"),
 		IfNoneExist: strings.TrimPrefix(c.GetHeader("If-None-Exist"), "?")}
+	if keys := c.Request.Header.Values("X-Idempotency-Key"); c.Request.Method == http.MethodPost && len(keys) > 0 {
+		if len(keys) > 1 || keys[0] == "" {
+			h.outcome(c, http.StatusBadRequest, "invalid", "X-Idempotency-Key must stand once and not be empty")
+			return interaction.Call{}, false
+		}
+		call.IdempotencyKey = keys[0]
+	}
 	if since := c.GetHeader("If-Modified-Since"); since != "" {
 		call.IfModifiedSince, _ = http.ParseTime(since) // RFC 9110 §13.1.3: ignored when invalid
 	}

@@ -32,6 +32,9 @@ func (h *Handler) answer(c *gin.Context, f format, a *interaction.Answer) {
 	if l := a.Location(); l != "" {
 		header.Set("Location", h.Service.Base+"/"+l)
 	}
+	if a.Replay() {
+		header.Set("Idempotent-Replayed", "true")
+	}
 	header.Set("Cache-Control", "no-store")
 	if a.Body() == nil {
 		c.Status(a.Status())

@@ -224,6 +224,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
+		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
 		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple})

@@ -187,6 +187,9 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 				if _, err := a.tokens.Sweep(ctx); err != nil {
 					a.log.Warn("sweeping expired tokens", "error", err.Error())
 				}
+				if _, err := a.service.SweepReplays(ctx); err != nil {
+					a.log.Warn("sweeping expired idempotency keys", "error", err.Error())
+				}
 			}
 		}
 	}()

@@ -103,6 +103,8 @@ type Options struct {
 	RateLimit  string
 	RateLimits []string
 
+	IdempotencyTTL time.Duration
+
 	MaxBody          int64 // bytes
 	MaxResource      int64 // bytes
 	MaxBundleEntries int

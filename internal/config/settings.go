@@ -18,6 +18,11 @@ const (
 	// DefaultMaxBundleEntries bounds the work of one commit.
 	DefaultMaxBundleEntries = 10_000
 
+	// DefaultIdempotencyTTL outlives the queues of integration engines over a
+	// night; MaxIdempotencyTTL bounds what is kept for it.
+	DefaultIdempotencyTTL = 24 * time.Hour
+	MaxIdempotencyTTL     = 30 * 24 * time.Hour
+
 	// DefaultRateLimit is none: an integration engine may use the whole server
 	// until its operator says how it is shared.
 	DefaultRateLimit = "none"
@@ -110,6 +115,7 @@ func registerLimits(f *pflag.FlagSet, o *Options) {
 	f.IntVar(&o.MaxBundleEntries, "max-bundle-entries", DefaultMaxBundleEntries, "most entries of one batch or transaction")
 	f.StringVar(&o.RateLimit, "rate-limit", DefaultRateLimit, "requests per second of one client, `RATE/BURST`; none for no limit")
 	f.StringSliceVar(&o.RateLimits, "rate-limits", nil, "limits of single clients, `CLIENT=RATE/BURST`")
+	f.DurationVar(&o.IdempotencyTTL, "idempotency-ttl", DefaultIdempotencyTTL, "how long a repeated POST is known by its X-Idempotency-Key, at most 720h")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", DefaultRequestTimeout, "deadline of one request")
 	f.DurationVar(&o.HeaderTimeout, "header-timeout", DefaultHeaderTimeout, "deadline for the request headers")
 	f.DurationVar(&o.IdleTimeout, "idle-timeout", DefaultIdleTimeout, "how long an idle connection is kept")

@@ -151,11 +151,13 @@ func (o Options) checkLimits(c *check) {
 		{"request-timeout", int64(o.RequestTimeout)}, {"header-timeout", int64(o.HeaderTimeout)},
 		{"idle-timeout", int64(o.IdleTimeout)}, {"drain-timeout", int64(o.DrainTimeout)},
 		{"kek-ttl", int64(o.KEKTTL)}, {"owner-key-ttl", int64(o.OwnerKeyTTL)},
+		{"idempotency-ttl", int64(o.IdempotencyTTL)},
 	} {
 		c.that(l.value > 0, "%s: must be greater than zero", l.name)
 	}
 	c.that(o.KMSGrace >= 0, "kms-grace: must not be negative")
 	c.that(o.MaxResource <= o.MaxBody, "max-resource: cannot exceed max-body")
+	c.that(o.IdempotencyTTL <= MaxIdempotencyTTL, "idempotency-ttl: at most 720h")
 	c.that(o.OwnerKeyTTL <= MaxOwnerKeyTTL, "owner-key-ttl: at most %s, the time after which erasure is promised", MaxOwnerKeyTTL)
 }
 

@@ -112,6 +112,7 @@ func TestValidateRefuses(t *testing.T) {
 		"origin in capitals":           {func(o *config.Options) { o.CORSOrigins = []string{"https://App.example"} }, "cors-origins:"},
 		"origin of a file":             {func(o *config.Options) { o.CORSOrigins = []string{"file://x"} }, "cors-origins:"},
 		"origin with a user":           {func(o *config.Options) { o.CORSOrigins = []string{"https://u@app.example"} }, "cors-origins:"},
+		"keys that last":               {func(o *config.Options) { o.IdempotencyTTL = config.MaxIdempotencyTTL + 1 }, "idempotency-ttl:"},
 		"limit of zero":                {func(o *config.Options) { o.RateLimit = "0" }, "rate-limit:"},
 		"limit of no number":           {func(o *config.Options) { o.RateLimit = "NaN" }, "rate-limit:"},
 		"burst of zero":                {func(o *config.Options) { o.RateLimit = "5/0" }, "rate-limit:"},
