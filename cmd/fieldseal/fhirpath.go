@@ -227,11 +227,27 @@ func (p *pathProfiles) Conforms(_ context.Context, structure string, e *fhirpath
 	if e.Definition().Kind != definition.Resource {
 		return true, nil
 	}
-	r, err := fhir.NewResource(e.Node().Clone())
+	root := e.Node().Clone()
+	dropComments(&root)
+	r, err := fhir.NewResource(root)
 	if err != nil {
 		return false, err
 	}
 	return !p.validator.Validate(r).HasErrors(), nil
+}
+
+// dropComments removes the comments that converters from XML leave in JSON;
+// they are no part of a resource.
+func dropComments(n *fhir.Node) {
+	const comments = "fhir_comments"
+	n.Remove(comments)
+	for i := n.Len() - 1; i >= 0; i-- {
+		m := n.At(i)
+		dropComments(m)
+		if m.Kind() == fhir.Object && m.Len() == 0 && n.Kind() == fhir.Object {
+			n.RemoveAt(i)
+		}
+	}
 }
 
 // Slice implements fhirpath.Profiles: the structures of the types have no

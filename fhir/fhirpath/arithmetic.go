@@ -96,12 +96,15 @@ func (n *binary) arithmetic(ev *evaluation, left, right Collection) (Collection,
 			return n.shift(a, q)
 		}
 	}
+	i, integerA := a.(Integer)
+	j, integerB := b.(Integer)
+	if integerA && integerB && n.op != "/" {
+		return n.integers(int64(i), int64(j)), nil
+	}
 	x, okX := number(a)
 	y, okY := number(b)
 	if okX && okY {
-		_, integerA := a.(Integer)
-		_, integerB := b.(Integer)
-		return n.numbers(x, y, integerA && integerB), nil
+		return n.numbers(x, y), nil
 	}
 	p, okP := quantityOf(a)
 	q, okQ := quantityOf(b)
@@ -143,22 +146,48 @@ func (n *binary) join(ev *evaluation, a, b string) (Collection, error) {
 	return Collection{String(a + b)}, nil
 }
 
-// numbers computes; empty on overflow and on division by zero.
-func (n *binary) numbers(a, b *apd.Decimal, integers bool) Collection {
-	var d *apd.Decimal
+// integers computes in 64 bits; empty beyond 32 and on division by zero.
+func (n *binary) integers(a, b int64) Collection {
+	switch {
+	case n.op == "+":
+		a += b
+	case n.op == "-":
+		a -= b
+	case n.op == "*":
+		a *= b
+	case b == 0:
+		return nil
+	case n.op == "div":
+		a /= b
+	default:
+		a %= b
+	}
+	if a < -1<<31 || a >= 1<<31 {
+		return nil
+	}
+	return Collection{Integer(a)}
+}
+
+// numbers computes; empty on overflow and on division by zero. div is an
+// Integer where it fits one, as N1 §6.6.5 shows.
+func (n *binary) numbers(a, b *apd.Decimal) Collection {
 	switch n.op {
 	case "+":
-		d = exactly((*apd.Context).Add, a, b)
+		return result(exactly((*apd.Context).Add, a, b), false)
 	case "-":
-		d = exactly((*apd.Context).Sub, a, b)
+		return result(exactly((*apd.Context).Sub, a, b), false)
 	case "*":
-		d = exactly((*apd.Context).Mul, a, b)
+		return result(exactly((*apd.Context).Mul, a, b), false)
 	case "/":
-		d, integers = divide(a, b), false
-	case "div", "mod":
-		return n.whole(a, b, integers)
+		return result(divide(a, b), false)
 	}
-	return result(d, integers)
+	if b.Sign() == 0 {
+		return nil
+	}
+	if n.op == "mod" {
+		return result(exactly((*apd.Context).Rem, a, b), false)
+	}
+	return result(exactly((*apd.Context).QuoInteger, a, b), true)
 }
 
 // result is an Integer or a Decimal; nothing on overflow.
@@ -173,18 +202,6 @@ func result(d *apd.Decimal, integer bool) Collection {
 		return nil
 	}
 	return Collection{Decimal{d}}
-}
-
-// whole is the truncated division and its remainder. div is an Integer where it
-// fits one, as N1 §6.6.5 shows.
-func (n *binary) whole(a, b *apd.Decimal, integers bool) Collection {
-	if b.Sign() == 0 {
-		return nil
-	}
-	if n.op == "mod" {
-		return result(exactly((*apd.Context).Rem, a, b), integers)
-	}
-	return result(exactly((*apd.Context).QuoInteger, a, b), true)
 }
 
 // quantities computes with units; empty when the units do not go together.

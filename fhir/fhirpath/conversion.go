@@ -239,19 +239,16 @@ func parseQuantity(s string) (Quantity, bool) {
 	case unit == "":
 		return Quantity{value: d, unit: "1"}, len(s) == end
 	case durations[unit] != "":
-		return Quantity{value: d, unit: durations[unit], calendar: true}, true
+		return newQuantity(d, unit), true
 	case len(unit) > 2 && unit[0] == '\'' && strings.IndexByte(unit[1:], '\'') == len(unit)-2:
-		return Quantity{value: d, unit: unit[1 : len(unit)-1]}, true
+		return newQuantity(d, unit[1:len(unit)-1]), true
 	}
 	return Quantity{}, false
 }
 
 // in converts to a unit, given as a UCUM code or a word of a calendar duration.
 func (q Quantity) in(unit string) (Quantity, bool) {
-	model := Quantity{unit: unit}
-	if word := durations[unit]; word != "" {
-		model = Quantity{unit: word, calendar: true}
-	}
+	model := newQuantity(nil, unit)
 	if q.unit == model.unit && q.calendar == model.calendar {
 		return q, true
 	}

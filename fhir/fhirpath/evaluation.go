@@ -66,7 +66,7 @@ type Limits struct {
 
 // DefaultLimits let the invariants of a Bundle of 8 MB pass, and end a hostile
 // expression within about a second.
-var DefaultLimits = Limits{Steps: 5_000_000, Items: 1_000_000, Bytes: 16 << 20}
+var DefaultLimits = Limits{Steps: 2_000_000, Items: 1_000_000, Bytes: 16 << 20}
 
 func (l Limits) orDefault() Limits {
 	if l.Steps <= 0 {
@@ -95,7 +95,8 @@ type evaluation struct {
 }
 
 func newEvaluation(ctx context.Context, reg *definition.Registry, c Context) *evaluation {
-	return &evaluation{ctx: ctx, reg: reg, in: c, limits: c.Limits.orDefault(), nextTick: stepsPerTick}
+	l := c.Limits.orDefault()
+	return &evaluation{ctx: ctx, reg: reg, in: c, limits: l, nextTick: min(stepsPerTick, l.Steps+1)}
 }
 
 // stepsPerTick is how often the deadline is looked at: some ten microseconds.
@@ -111,7 +112,7 @@ func (ev *evaluation) spend(pos, n int) error {
 	if ev.steps > ev.limits.Steps {
 		return fail(ErrLimit, pos, "more than %d steps", ev.limits.Steps)
 	}
-	ev.nextTick = ev.steps + stepsPerTick
+	ev.nextTick = min(ev.steps+stepsPerTick, ev.limits.Steps+1)
 	return ev.ctx.Err()
 }
 

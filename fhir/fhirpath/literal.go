@@ -1,5 +1,7 @@
 package fhirpath
 
+import "github.com/cockroachdb/apd/v3"
+
 // durations are the words of calendar durations (N1 §4.1.8).
 var durations = map[string]string{
 	"year": "year", "years": "year", "month": "month", "months": "month", "week": "week", "weeks": "week", "day": "day", "days": "day",
@@ -19,11 +21,11 @@ func (p *parser) number() node {
 	case p.tok.kind == tokenString:
 		unit := p.tok.text
 		p.advance()
-		return &literal{pos: t.pos, value: Quantity{value: d, unit: unit}}
+		return &literal{pos: t.pos, value: newQuantity(d, unit)}
 	case p.tok.kind == tokenName && durations[p.tok.text] != "":
-		word := durations[p.tok.text]
+		word := p.tok.text
 		p.advance()
-		return &literal{pos: t.pos, value: Quantity{value: d, unit: word, calendar: true}}
+		return &literal{pos: t.pos, value: newQuantity(d, word)}
 	case d.Exponent < 0:
 		return &literal{pos: t.pos, value: Decimal{d}}
 	}
@@ -34,6 +36,15 @@ func (p *parser) number() node {
 		return &literal{pos: t.pos, large: true}
 	}
 	return p.fail(ErrSyntax, t.pos, "an integer of more than 32 bits")
+}
+
+// newQuantity has a UCUM unit, or a calendar duration when the text is the word
+// for one (N1 §4.1.8, the unit representation).
+func newQuantity(d *apd.Decimal, unit string) Quantity {
+	if word := durations[unit]; word != "" {
+		return Quantity{value: d, unit: word, calendar: true}
+	}
+	return Quantity{value: d, unit: unit}
 }
 
 func (p *parser) temporal() node {

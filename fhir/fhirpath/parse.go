@@ -305,7 +305,9 @@ func (p *parser) identifier() string {
 	return name
 }
 
-// resolveType looks the name up in FHIR first, then in System (N1 §9.1).
+// resolveType looks the name up in FHIR first, then in System (N1 §9.1). A name
+// that only the other namespace has is a type that nothing is of, as System.string
+// in R4 fhirpath.html#types.
 func resolveType(reg *definition.Registry, namespace, name string) (typeSpec, bool) {
 	var t typeSpec
 	if namespace == "" || namespace == namespaceFHIR {
@@ -316,5 +318,6 @@ func resolveType(reg *definition.Registry, namespace, name string) (typeSpec, bo
 	if systemTypes[name] && (namespace == namespaceSystem || namespace == "" && (t.fhir == nil || name == "Quantity")) {
 		t.system = name
 	}
-	return t, t.fhir != nil || t.system != ""
+	known := reg.Type(name) != nil && namespace == namespaceSystem || systemTypes[name] && namespace == namespaceFHIR
+	return t, known || t.fhir != nil || t.system != ""
 }
