@@ -56,6 +56,9 @@ func (v *Vault) ruleDigest(resourceType string) string {
 	fmt.Fprintf(h, "%d %d %v\n", indexFormat, blind.NormaliserVersion, v.policy.prefixes)
 	for _, p := range v.catalog.Parameters(resourceType) {
 		fmt.Fprintf(h, "%q %q %d %d %q %q %q\n", p.Code, p.URL, p.Kind, v.policy.reach[p], p.Covering, p.Targets, p.Paths)
+		if own := v.policy.lengths[p]; own != nil {
+			fmt.Fprintf(h, "%v\n", own)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -83,7 +83,7 @@ func (q *query) stringOperand(m search.Modifier, o *search.Operand) {
 	case search.NoModifier:
 		folded := search.Fold(o.Text)
 		longest := ""
-		for _, n := range q.b.v.policy.prefixes {
+		for _, n := range q.b.v.policy.prefixesOf(q.p) {
 			if prefix, ok := firstLetters(folded, n); ok {
 				longest = prefix
 			}

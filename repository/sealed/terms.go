@@ -16,7 +16,9 @@ import (
 
 // tokenList collects the tokens of one resource.
 type tokenList struct {
-	v       *Vault
+	policy    *IndexPolicy
+	storageID func(resourceType, id string) repository.StorageID
+
 	typ     string
 	makers  []maker
 	list    []repository.Token
@@ -33,22 +35,28 @@ type maker struct {
 // resourceTokens are the tokens of a resource, sorted: of its values, and of
 // the patients' compartments that it lies in. keys are those of its owner.
 func (v *Vault) resourceTokens(r *fhir.Resource, keys *keyring.OwnerKeys, patients []field.StorageID) []repository.Token {
-	l := &tokenList{v: v, typ: r.Type(), list: make([]repository.Token, 0, 48)}
+	l := &tokenList{policy: v.policy, storageID: v.ring.StorageID, typ: r.Type(), list: make([]repository.Token, 0, 48)}
 	write := v.index.Load().write
 	l.makers = append(l.makers, maker{write, population})
 	if kind, _ := v.comp.Owner(r); kind == compartment.Patient {
 		l.makers = append(l.makers, maker{v.tokenizer(keys.IndexKey(), v.ring.Tenant()), patient})
 	}
-	v.catalog.ExtractAll(r, func(p *search.Parameter, value *search.Value) {
-		if p.Covering == "" {
-			l.value(p, value)
-		}
-	})
+	l.values(v.catalog, r)
 	for _, id := range patients {
 		l.list = append(l.list, repository.Token(write.TokenBytes(l.typ, memberParameter, blind.Member, id[:])))
 	}
 	slices.Sort(l.list)
 	return slices.Compact(l.list)
+}
+
+// values adds the tokens of every value. A covered parameter has those of the
+// one that covers it.
+func (l *tokenList) values(catalog *search.Catalog, r *fhir.Resource) {
+	catalog.ExtractAll(r, func(p *search.Parameter, value *search.Value) {
+		if p.Covering == "" {
+			l.value(p, value)
+		}
+	})
 }
 
 // memberParameter stands for the compartment in tokens; no parameter of FHIR
@@ -57,7 +65,7 @@ const memberParameter = "compartment:Patient"
 
 // value adds the tokens of one value.
 func (l *tokenList) value(p *search.Parameter, value *search.Value) {
-	reach := l.v.policy.reach[p]
+	reach := l.policy.reach[p]
 	l.current, l.code = l.current[:0], p.Code
 	for _, m := range l.makers {
 		if reach&m.reach != 0 {
@@ -71,7 +79,7 @@ func (l *tokenList) value(p *search.Parameter, value *search.Value) {
 	case search.TokenKind:
 		l.tokenValue(p, value)
 	case search.String:
-		l.stringValue(value)
+		l.stringValue(p, value)
 	case search.ReferenceKind:
 		l.reference(value)
 	case search.URI:
@@ -111,10 +119,10 @@ func (l *tokenList) tokenValue(p *search.Parameter, v *search.Value) {
 	}
 }
 
-func (l *tokenList) stringValue(v *search.Value) {
+func (l *tokenList) stringValue(p *search.Parameter, v *search.Value) {
 	l.add(blind.StringExact, v.Text)
 	folded := search.Fold(v.Text)
-	for _, n := range l.v.policy.prefixes {
+	for _, n := range l.policy.prefixesOf(p) {
 		if prefix, ok := firstLetters(folded, n); ok {
 			l.add(blind.StringPrefix, prefix)
 		}
@@ -136,7 +144,7 @@ func firstLetters(s string, n int) (string, bool) {
 
 func (l *tokenList) reference(v *search.Value) {
 	if v.ID != "" {
-		id := l.v.ring.StorageID(v.Type, v.ID)
+		id := l.storageID(v.Type, v.ID)
 		for _, t := range l.current {
 			l.list = append(l.list, repository.Token(t.TokenBytes(l.typ, l.code, blind.ReferenceKey, []byte(v.Type), id[:])))
 		}
