@@ -1,10 +1,12 @@
 package interaction
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir/search"
 )
 
@@ -24,12 +26,13 @@ func operand(p *search.Parameter) string {
 }
 
 // TestNoParameterWithoutAPermit asks every parameter of every type as every
-// role, as filter, order, chain, reverse chain, include and total: allowed
-// exactly when role and scope show every class that it reads (decision 16).
+// role, as filter with each modifier, order, chain, reverse chain, include,
+// reverse include, total and condition: allowed exactly when role and scope show
+// every class that it reads (decision 16).
 func TestNoParameterWithoutAPermit(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
-	asked, refused := 0, 0
+	asked, refused, urls := 0, 0, map[string]bool{}
 	for _, role := range []string{"clinician", "nurse", "researcher", "patient", "integration", "privacy-officer", "admin", "clerk"} {
 		c := p.as(role)
 		for _, typ := range p.Definitions.ResourceTypes() {
@@ -37,58 +40,111 @@ func TestNoParameterWithoutAPermit(t *testing.T) {
 				continue
 			}
 			for _, param := range p.Catalog.Parameters(typ) {
-				want := p.may(c, typ, param)
+				urls[param.URL] = true
 				for _, form := range p.forms(param) {
 					asked++
-					if got := p.permitted(c, form.typ, form.query); got != (want && p.may(c, form.typ, form.needs)) {
+					want := p.may(c, form.typ, form.also, search.NoModifier) && p.may(c, typ, param, form.modifier)
+					if got := p.permitted(c, form.typ, form.query); got != want {
 						t.Errorf("%s: %s?%s permitted: %v", role, form.typ, form.query, got)
-					} else if !got {
+					}
+					if !want {
 						refused++
 					}
 				}
 			}
 		}
 	}
-	if refused == 0 || refused == asked {
-		t.Errorf("of %d questions %d were refused", asked, refused)
+	if refused == 0 || refused == asked || len(urls) < 1300 {
+		t.Errorf("of %d questions on %d parameters %d were refused", asked, len(urls), refused)
 	}
-	t.Logf("%d questions, %d refused", asked, refused)
+	t.Logf("%d parameters, %d questions, %d refused", len(urls), asked, refused)
 }
 
+// form is one way to ask a parameter.
 type form struct {
 	typ, query string
-	needs      *search.Parameter // of typ, besides the parameter itself
+	modifier   search.Modifier
+	also       *search.Parameter // of typ, besides the parameter itself
 }
 
 // forms are the ways to ask a parameter.
 func (p *shop) forms(param *search.Parameter) []form {
 	typ := param.Resource
 	filter := param.Code + "=" + operand(param)
-	all := []form{{typ, filter, nil}, {typ, filter + "&_summary=count", nil}}
-	switch param.Kind {
-	case search.Composite, search.Special:
-	default:
-		all = append(all, form{typ, "_sort=-" + param.Code, nil})
+	all := []form{{typ: typ, query: filter}, {typ: typ, query: filter + "&_summary=count"}, {typ: typ, query: filter + "&_total=accurate&_count=1"},
+		{typ: typ, query: "_id=x&" + filter + "&_elements=id"}}
+	for _, m := range param.Modifiers() {
+		if text, ok := modified[m]; ok {
+			all = append(all, form{typ: typ, query: param.Code + ":" + m.String() + "=" + text, modifier: m})
+		}
+	}
+	if param.Kind.Sorts() {
+		all = append(all, form{typ: typ, query: "_sort=-" + param.Code}, form{typ: typ, query: "_sort=_id," + param.Code})
 	}
 	if param.Kind == search.ReferenceKind {
-		all = append(all, form{typ, "_include=" + typ + ":" + param.Code, nil})
+		all = append(all, form{typ: typ, query: "_include=" + typ + ":" + param.Code}, form{typ: typ, query: "_include:iterate=" + typ + ":" + param.Code})
+		for _, target := range param.Targets {
+			if target != auditEvent {
+				all = append(all, form{typ: target, query: "_revinclude=" + typ + ":" + param.Code})
+				break
+			}
+		}
 	}
-	if ref := p.Catalog.Parameter("Provenance", "target"); ref != nil && ref.LeadsTo(typ) {
-		all = append(all, form{"Provenance", "target:" + typ + "." + filter, ref})
+	if ref := p.Catalog.Parameter("Provenance", "target"); ref.LeadsTo(typ) {
+		all = append(all, form{typ: "Provenance", query: "target:" + typ + "." + filter, also: ref})
 	}
 	if p.Catalog.Parameter(typ, "patient") != nil && typ != "Patient" {
-		all = append(all, form{"Patient", "_has:" + typ + ":patient:" + filter, p.Catalog.Parameter("Patient", "_id")})
+		all = append(all, form{typ: "Patient", query: "_has:" + typ + ":patient:" + filter},
+			form{typ: "Encounter", query: "subject:Patient._has:" + typ + ":patient:" + filter, also: p.Catalog.Parameter("Encounter", "subject")})
 	}
 	return all
 }
 
-// may is the rule, written out from the class table.
-func (p *shop) may(c Call, typ string, param *search.Parameter) bool {
+// modified has an operand for each modifier whose value does not depend on the
+// parameter.
+var modified = map[search.Modifier]string{search.Missing: "true", search.ExactText: "x", search.Contains: "x", search.Text: "x", search.Not: "x",
+	search.In: "urn:x", search.NotIn: "urn:x", search.OfType: "urn:x%7Cx%7Cx", search.IdentifierModifier: "x"}
+
+// may is the rule, written out: the caller may search the type and sees the
+// class of every element that is read.
+func (p *shop) may(c Call, typ string, param *search.Parameter, m search.Modifier) bool {
 	g, err := p.Decider.Decide(p.t.Context(), c.Subject, authz.Request{Action: authz.Search, Type: typ})
 	if err != nil || !g.Allowed() {
 		return false
 	}
-	return param == nil || g.Ceiling().Contains(param.Needs(search.NoModifier))
+	return param == nil || g.Ceiling().Contains(p.reads(param, m))
+}
+
+// reads are the classes of the elements that a parameter looks at: of all its
+// paths but those that only another modifier asks for.
+func (p *shop) reads(param *search.Parameter, m search.Modifier) (classes field.ClassSet) {
+	if param.Kind == search.Composite {
+		for _, c := range param.Components {
+			classes |= p.reads(c, m)
+		}
+		return classes
+	}
+	for _, path := range param.Paths {
+		if by := askedBy(param.Kind, path); m != search.Missing && by != search.NoModifier && by != m {
+			continue
+		}
+		classes |= p.Classes.ElementClasses(path)
+	}
+	return classes
+}
+
+// askedBy is the modifier that alone looks at an element.
+func askedBy(k search.Kind, path string) search.Modifier {
+	ends := func(suffix string) bool { return strings.HasSuffix(path, suffix) }
+	switch {
+	case k == search.ReferenceKind && ends(".identifier"):
+		return search.IdentifierModifier
+	case k == search.TokenKind && ends(".type.coding"):
+		return search.OfType
+	case k == search.TokenKind && (ends(".display") || ends(".text")), k == search.ReferenceKind && ends(".display"):
+		return search.Text
+	}
+	return search.NoModifier
 }
 
 func (p *shop) permitted(c Call, typ, query string) bool {
@@ -104,4 +160,26 @@ func (p *shop) permitted(c Call, typ, query string) bool {
 		p.t.Errorf("%s?%s: %v", typ, query, err)
 	}
 	return err == nil
+}
+
+// TestConditionsNeedAPermit: the criteria of conditional writes follow the same
+// rule (abuse 53).
+func TestConditionsNeedAPermit(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	for _, role := range []string{"clinician", "researcher", "clerk", "patient"} {
+		c := p.as(role)
+		for _, typ := range []string{"Patient", "Observation", "Encounter", "Practitioner", "Claim"} {
+			for _, param := range p.Catalog.Parameters(typ) {
+				_, err := p.matches(t.Context(), c, typ, param.Code+"="+operand(param), 2)
+				denied := err != nil && (isDenied(err) || failure(err).Kind == Denied)
+				if err != nil && !denied {
+					t.Errorf("%s: %s?%s: %v", role, typ, param.Code, err)
+				}
+				if want := p.may(c, typ, param, search.NoModifier); denied == want {
+					t.Errorf("%s: %s?%s allowed: %v", role, typ, param.Code, !denied)
+				}
+			}
+		}
+	}
 }
