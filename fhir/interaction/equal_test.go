@@ -1,6 +1,7 @@
 package interaction
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,37 @@ func TestSearchEqualsBruteForceInStrictProfile(t *testing.T) {
 	p := newShopWith(t, shopOptions{profile: sealed.ProfileStrict})
 	p.stock()
 	testEqual(t, p, "integration", 33)
+}
+
+// TestSearchEqualsBruteForceWhileTheIndexIsRemade asks while rotations and
+// rebuilds follow each other.
+func TestSearchEqualsBruteForceWhileTheIndexIsRemade(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	p.stock()
+	ctx, stop := context.WithCancel(t.Context())
+	passes := 0
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ; ctx.Err() == nil; passes++ {
+			work := p.Vault.RotateIndex
+			if passes%3 == 2 {
+				work = p.Vault.Reindex
+			}
+			if err := work(ctx, nil); err != nil && ctx.Err() == nil {
+				failed = err
+				return
+			}
+		}
+	}()
+	testEqual(t, p, "integration", 44)
+	stop()
+	<-done
+	if failed != nil || passes < 2 {
+		t.Errorf("%d passes, then %v", passes, failed)
+	}
 }
 
 func testEqual(t *testing.T, p *shop, role string, seed uint64) {

@@ -106,6 +106,14 @@ type shop struct {
 	store   *localstore.Store
 	rec     *recorder
 	tokens  *token.Issuer
+	flight  sync.RWMutex // held by requests of ask
+}
+
+// drain waits for the requests under way.
+func (p *shop) drain(context.Context) error {
+	p.flight.Lock()
+	defer p.flight.Unlock()
+	return nil
 }
 
 // shopOptions choose the index of a shop.
@@ -158,7 +166,7 @@ func (p *shop) service() *Service {
 	catalog = catalog.WithBases(base)
 	policy, err := sealed.NewIndexPolicy(cmp.Or(p.options.profile, sealed.ProfileStandard), catalog)
 	p.must(err)
-	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Catalog: catalog, Policy: policy, Tokenizer: p.tokenizer()})
+	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Catalog: catalog, Policy: policy, Tokenizer: p.tokenizer(), Drain: p.drain})
 	p.must(err)
 	terms, err := terminology.New(terminology.Options{Source: &Definitions{Catalog: catalog, Vault: vault, Store: p.store}})
 	p.must(err)

@@ -43,6 +43,8 @@ func (b searchset) next() string {
 func (p *shop) ask(c Call, target string) (*Answer, error) {
 	path, query, _ := strings.Cut(target, "?")
 	seg := strings.Split(path, "/")
+	p.flight.RLock()
+	defer p.flight.RUnlock()
 	switch {
 	case path == "":
 		return p.SearchSystem(p.t.Context(), c, query)
