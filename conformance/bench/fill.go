@@ -29,27 +29,38 @@ type filled struct {
 	RSS       int64         `json:"rss"`   // highest
 	Busy      string        `json:"busy"`  // load average before
 	Sync      time.Duration `json:"sync"`  // fsync p50 before
+	CPU       []float64     `json:"cpu"`   // of the server for a resource, of each tenth, in nanoseconds
 	Sizes     *sizes        `json:"sizes"` // afterwards, compacted
 	Compact   time.Duration `json:"compact"`
 }
 
 func (f *filled) rate() float64 { return float64(f.Resources) / max(f.Elapsed.Seconds(), 1e-9) }
 
-// fifth is the rate of the first or the last fifth. Windows hold the same
+// fifths are the rates of the first and the last fifth. Windows hold the same
 // number of resources, so that rates combine harmonically.
-func (f *filled) fifth(last bool) float64 {
+func (f *filled) fifths() (first, last float64) {
 	n := len(f.Rates)
-	switch {
-	case n < 4:
-		return f.rate()
-	case last:
-		return 2 / (1/f.Rates[n-1] + 1/f.Rates[n-2])
+	if n < 4 {
+		return f.rate(), f.rate()
 	}
-	return 2 / (1/f.Rates[0] + 1/f.Rates[1])
+	return 2 / (1/f.Rates[0] + 1/f.Rates[1]), 2 / (1/f.Rates[n-1] + 1/f.Rates[n-2])
 }
 
 // slowdown is by which part the last fifth is slower than the first.
-func (f *filled) slowdown() float64 { return 1 - f.fifth(true)/f.fifth(false) }
+func (f *filled) slowdown() float64 {
+	first, last := f.fifths()
+	return 1 - last/first
+}
+
+// cpu is the server's processor time for a resource in the first and the last
+// fifth: other programs on the machine change it less than the rate.
+func (f *filled) cpu() (first, last float64) {
+	n := len(f.CPU)
+	if n < 4 {
+		return 0, 0
+	}
+	return (f.CPU[0] + f.CPU[1]) / 2, (f.CPU[n-1] + f.CPU[n-2]) / 2
+}
 
 // fill stores a set of resources and notes how that went.
 func fill(ctx context.Context, s settings, srv *server, n int) (*dataset, error) {
@@ -66,7 +77,7 @@ func fill(ctx context.Context, s settings, srv *server, n int) (*dataset, error)
 	began := time.Now()
 	err = f.feed(m, d)
 	err = errors.Join(err, f.finish())
-	d.Fill.Elapsed, d.Fill.Rates, d.Fill.RSS = time.Since(began), f.rates, f.rss
+	d.Fill.Elapsed, d.Fill.Rates, d.Fill.CPU, d.Fill.RSS = time.Since(began), f.rates, f.cpus, f.rss
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +102,9 @@ type filler struct {
 	total  int // of resources
 	done   int
 	window time.Time // when it began
+	used   time.Duration
 	rates  []float64
+	cpus   []float64
 	rss    int64
 }
 
@@ -101,7 +114,7 @@ type transaction struct {
 }
 
 func newFiller(ctx context.Context, srv *server, total int) *filler {
-	f := &filler{srv: srv, bodies: make(chan transaction, fillConnections), total: total, window: time.Now()}
+	f := &filler{srv: srv, bodies: make(chan transaction, fillConnections), total: total, window: time.Now(), used: srv.cpu()}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: fillConnections}}
 	for range fillConnections {
@@ -186,8 +199,8 @@ func (f *filler) count(n int) {
 	if f.done < (len(f.rates)+1)*size {
 		return
 	}
-	now := time.Now()
-	f.rates = append(f.rates, float64(f.done-len(f.rates)*size)/now.Sub(f.window).Seconds())
-	f.window = now
+	now, used, in := time.Now(), f.srv.cpu(), float64(f.done-len(f.rates)*size)
+	f.rates, f.cpus = append(f.rates, in/now.Sub(f.window).Seconds()), append(f.cpus, float64(used-f.used)/in)
+	f.window, f.used = now, used
 	fmt.Fprintf(os.Stderr, "  %s of %s resources, %s/s\n", thousands(float64(f.done)), thousands(float64(f.total)), thousands(f.rates[len(f.rates)-1]))
 }

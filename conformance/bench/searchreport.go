@@ -48,9 +48,15 @@ func (r *searchReport) importTable(b *strings.Builder) {
 		})
 	}
 	row("import, resources/s", "≥ 2,000", number(func(s *measuredSet) float64 { return s.Fill.rate() }))
-	row("… first fifth", "", number(func(s *measuredSet) float64 { return s.Fill.fifth(false) }))
-	row("… last fifth", "", number(func(s *measuredSet) float64 { return s.Fill.fifth(true) }))
+	row("… first fifth / last fifth", "", func(s *measuredSet) string {
+		first, last := s.Fill.fifths()
+		return thousands(first) + " / " + thousands(last)
+	})
 	row("… slower at the end by", "≤ 20 %", func(s *measuredSet) string { return percent(s.Fill.slowdown()) })
+	row("… server CPU per resource, first fifth / last fifth", "", func(s *measuredSet) string {
+		first, last := s.Fill.cpu()
+		return fmt.Sprintf("%.0f µs / %.0f µs", first/1e3, last/1e3)
+	})
 	row("memory (RSS), highest during the import", "", func(s *measuredSet) string { return mib(s.Fill.RSS) })
 	row("load average before / fsync p50 before", "", func(s *measuredSet) string { return s.Fill.Busy + " / " + ms(s.Fill.Sync) })
 	row("current version and index, bytes per resource", "≤ 2,500", each(func(z *sizes) int64 { return z.Store.Current.Bytes + z.Store.Index.Bytes }))
@@ -61,7 +67,7 @@ func (r *searchReport) importTable(b *strings.Builder) {
 	})
 	row("change feed, bytes per resource", "", each(func(z *sizes) int64 { return z.Store.Feed.Bytes }))
 	row("trail folder, bytes per resource", "", each(func(z *sizes) int64 { return z.TrailBytes }))
-	row("keystore folder, in all", "", func(s *measuredSet) string { return mib(s.Fill.Sizes.KeystoreBytes) })
+	row("keystore folder, in all", "", func(s *measuredSet) string { return thousands(float64(s.Fill.Sizes.KeystoreBytes)/(1<<10)) + " KiB" })
 	row("compaction after the import", "", func(s *measuredSet) string { return ms(s.Fill.Compact) })
 	row("start to ready on the filled folder", "", func(s *measuredSet) string { return ms(s.ready) })
 	row("memory (RSS), highest during the searches", "", func(s *measuredSet) string { return mib(s.rss) })
