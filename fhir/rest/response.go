@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -61,12 +62,25 @@ func (h *Handler) write(c *gin.Context, f format, status int, body []byte) {
 		body = buf.Bytes()
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
+	h.boundWrite(c, len(body))
 	c.Writer.WriteHeader(status)
 	if c.Request.Method != http.MethodHead {
 		_, _ = c.Writer.Write(body) // the client went away: nobody is left to tell
 	} else {
 		c.Writer.WriteHeaderNow()
 	}
+}
+
+// slowestRead is the pace, in bytes per second, below which a client is taken
+// for one that does not read.
+const slowestRead = 64 << 10
+
+// boundWrite bounds the time that an answer may take to leave, so that a client
+// that does not read holds neither memory nor a connection (abuse 20). The next
+// request on the connection lifts it.
+func (h *Handler) boundWrite(c *gin.Context, size int) {
+	pace := time.Duration(size/slowestRead) * time.Second
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(max(h.Timeout, time.Second) + pace))
 }
 
 // failed maps a failure to its status and OperationOutcome. Only the server's

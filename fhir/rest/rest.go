@@ -136,6 +136,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// came too; what follows on the connection is not trusted (RFC 9112 §6.3).
 		w.Header().Set("Connection", "close")
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // that of the answer before, on this connection
 	if reason := badTarget(r); reason != "" {
 		h.refuseTarget(w, reason)
 		return

@@ -1,0 +1,38 @@
+package suite
+
+import (
+	"encoding/base64"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A client that asks and does not read is cut off, as one that trickles is
+// (abuse 20).
+func TestClientsThatDoNotReadAreCutOff(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--request-timeout", "1s")
+	data := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("0123456789", 10_000)))
+	id := s.create(t, object{"resourceType": "Binary", "contentType": "text/plain", "data": data})
+	c, err := net.Dial("tcp", s.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	const asked = 200 // 26 MB, more than the kernel keeps for anybody
+	ask := "GET /fhir/Binary/" + id + " HTTP/1.1\r\nHost: x\r\nAccept: application/fhir+json\r\n" + s.bearer(integration) + "\r\n"
+	go func() { _, _ = io.WriteString(c, strings.Repeat(ask, asked)) }()
+	time.Sleep(8 * time.Second)
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	got, err := io.Copy(io.Discard, c)
+	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		t.Fatal("still open")
+	}
+	if got >= asked*int64(len(data)) {
+		t.Errorf("all %d bytes were kept for it", got)
+	}
+	s.do(t, integration, "GET", "/Binary/"+id, nil, "Accept", fhirJSON).want(200)
+}
