@@ -73,11 +73,12 @@ With --batch, each line of standard input is
 	return c
 }
 
-// Bounds of what the runner remembers.
+// Bounds of what the runner remembers, reads and writes.
 const (
 	maxPathExpressions = 4096
 	maxPathContexts    = 64
 	maxPathLine        = 1 << 20
+	maxPathAnswer      = 64 << 20 // bytes of one line of a batch
 )
 
 // pathRunner evaluates expressions; it remembers compiled ones and contexts.
@@ -204,7 +205,9 @@ func (p *pathRunner) line(ctx context.Context, line []byte) ([]byte, error) {
 		if i > 0 {
 			answer = append(answer, ',')
 		}
-		answer = appendItem(answer, item)
+		if answer = appendItem(answer, item); len(answer) > maxPathAnswer {
+			return nil, fmt.Errorf("%w: an answer of more than %d bytes", fhirpath.ErrLimit, maxPathAnswer)
+		}
 	}
 	return append(answer, "]}"...), nil
 }

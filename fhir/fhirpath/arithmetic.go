@@ -7,9 +7,12 @@ import (
 )
 
 // inequality is < > <= >= (N1 §6.2).
-func (n *binary) inequality(left, right Collection) (Collection, error) {
+func (n *binary) inequality(ev *evaluation, left, right Collection) (Collection, error) {
 	a, b, ok, err := n.operands(left, right)
 	if err != nil || !ok {
+		return nil, err
+	}
+	if err := ev.spend(n.pos, textCost(left[0])+textCost(right[0])); err != nil {
 		return nil, err
 	}
 	o, comparable := compareItems(a, b)

@@ -41,8 +41,7 @@ func exactly(f calc, a, b *apd.Decimal) *apd.Decimal {
 	return d
 }
 
-// divide is nil for a division by zero and on overflow. A whole quotient has
-// one decimal place less than it could, so 4 / 2 is 2.
+// divide is nil for a division by zero and on overflow.
 func divide(a, b *apd.Decimal) *apd.Decimal {
 	if b.Sign() == 0 {
 		return nil

@@ -82,6 +82,18 @@ func (e *Element) Path() string {
 // primitive reports whether the type is a FHIR primitive.
 func (e *Element) primitive() bool { return e.typ.Kind == definition.Primitive }
 
+// width is the number of members to look through for a child.
+func (e *Element) width() int {
+	n := e.node
+	if e.primitive() {
+		n = e.sibling
+	}
+	if n == nil {
+		return 0
+	}
+	return n.Len()
+}
+
 // child appends the children with the name.
 func (e *Element) child(name string, out Collection) Collection {
 	if e.primitive() {

@@ -37,7 +37,7 @@ func (ev *evaluation) equal(pos int, a, b Collection) (answer, error) {
 }
 
 func (ev *evaluation) equalItems(pos int, a, b Item) (answer, error) {
-	if err := ev.spend(pos, 1); err != nil {
+	if err := ev.spend(pos, 1+textCost(a)+textCost(b)); err != nil {
 		return no, err
 	}
 	x, y := convert(a), convert(b)
@@ -57,6 +57,19 @@ func (ev *evaluation) equalItems(pos int, a, b Item) (answer, error) {
 		return no, nil
 	}
 	return equalValues(x, y), nil
+}
+
+// textCost is what reading the text of an item costs, in steps.
+func textCost(item Item) int {
+	switch v := item.(type) {
+	case String:
+		return len(v) / 64
+	case *Element:
+		if v.node != nil {
+			return len(v.node.Raw()) / 64
+		}
+	}
+	return 0
 }
 
 func equalValues(a, b Item) answer {

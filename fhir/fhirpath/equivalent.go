@@ -43,7 +43,7 @@ func matchAll(n int, same func(i, j int) (bool, error)) (bool, error) {
 }
 
 func (ev *evaluation) equivalentItems(pos int, a, b Item) (bool, error) {
-	if err := ev.spend(pos, 1); err != nil {
+	if err := ev.spend(pos, 1+textCost(a)+textCost(b)); err != nil {
 		return false, err
 	}
 	x, y := convert(a), convert(b)

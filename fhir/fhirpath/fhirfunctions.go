@@ -34,7 +34,11 @@ func extension(in *invocation, c Collection) (Collection, error) {
 		if !ok {
 			continue
 		}
-		for _, x := range e.child("extension", nil) {
+		list := e.child("extension", nil)
+		if err := in.ev.spend(in.pos, len(list)+e.width()/16); err != nil {
+			return nil, err
+		}
+		for _, x := range list {
 			if x.(*Element).node.Member("url").Text() == url {
 				out = append(out, x)
 			}
@@ -89,7 +93,11 @@ func checkModifiers(in *invocation, c Collection) (Collection, error) {
 		if !ok {
 			continue
 		}
-		for _, x := range e.child("modifierExtension", nil) {
+		list := e.child("modifierExtension", nil)
+		if err := in.ev.spend(in.pos, len(list)+e.width()/16); err != nil {
+			return nil, err
+		}
+		for _, x := range list {
 			if !known[x.(*Element).node.Member("url").Text()] {
 				return nil, in.failed("an element has a modifier extension that is not allowed for")
 			}
@@ -187,7 +195,7 @@ func (in *invocation) codings(item Item) ([]coded, error) {
 		for _, c := range e.child("coding", nil) {
 			out = append(out, codedOf(c.(*Element).node))
 		}
-		return out, nil
+		return out, in.ev.spend(in.pos, len(out)+e.width()/16)
 	case "Quantity":
 		return []coded{codedOf(e.node)}, nil
 	}

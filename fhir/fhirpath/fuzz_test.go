@@ -2,11 +2,11 @@ package fhirpath_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/fhirpath"
 )
 
@@ -61,10 +61,8 @@ func FuzzEvaluate(f *testing.F) {
 			t.Fatal("the evaluation took 20 seconds")
 		}
 		for _, item := range got {
-			if b := fhirpath.AppendJSON(nil, item); len(b) == 0 {
-				t.Fatal("an item without JSON")
-			} else if _, err := fhir.ParseValue(b, fhir.Limits{}); err != nil && fhirpath.FHIRType(item) != "decimal" {
-				t.Fatalf("%s is no JSON: %v", b, err)
+			if b := fhirpath.AppendJSON(nil, item); !json.Valid(b) {
+				t.Fatalf("%q is no JSON", b)
 			}
 		}
 	})

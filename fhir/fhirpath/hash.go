@@ -33,10 +33,11 @@ func hashNode(n *fhir.Node) uint64 {
 	return h
 }
 
-func countNodes(n *fhir.Node) int {
-	total := 1
+// cost is what reading a tree costs, in steps.
+func cost(n *fhir.Node) int {
+	total := 1 + len(n.Raw())/64
 	for i := range n.Len() {
-		total += countNodes(n.At(i))
+		total += cost(n.At(i))
 	}
 	return total
 }

@@ -29,7 +29,7 @@ func (n *binary) eval(ev *evaluation, sc *scope, _ Collection) (Collection, erro
 	case "=", "!=", "~", "!~":
 		return n.equality(ev, left, right)
 	case "<", ">", "<=", ">=":
-		return n.inequality(left, right)
+		return n.inequality(ev, left, right)
 	case "|":
 		return ev.union(n.pos, left, right)
 	case "in":

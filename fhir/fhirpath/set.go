@@ -56,12 +56,12 @@ func decimalKey(d *apd.Decimal) any {
 	return numberKey(r.Text('e'))
 }
 
-// charge pays for reading a complex element.
+// charge pays for reading the item.
 func (s *set) charge(item Item) error {
 	if e, ok := item.(*Element); ok && e.node != nil {
-		return s.ev.spend(s.pos, countNodes(e.node))
+		return s.ev.spend(s.pos, cost(e.node))
 	}
-	return nil
+	return s.ev.spend(s.pos, textCost(item))
 }
 
 // has reports whether an equal item was added.

@@ -16,9 +16,14 @@ var tree = map[string]*function{
 func childrenOf(in *invocation, c Collection) (Collection, error) {
 	var out Collection
 	for _, item := range c {
-		if e, ok := item.(*Element); ok {
-			out = e.children(out)
+		e, ok := item.(*Element)
+		if !ok {
+			continue
 		}
+		if err := in.ev.spend(in.pos, e.width()); err != nil {
+			return nil, err
+		}
+		out = e.children(out)
 	}
 	return out, in.ev.spend(in.pos, len(out))
 }
@@ -42,7 +47,7 @@ func descendants(in *invocation, c Collection) (Collection, error) {
 func (in *invocation) below(e *Element, out Collection) (Collection, error) {
 	from := len(out)
 	out = e.children(out)
-	if err := in.ev.spend(in.pos, 1+len(out)-from); err != nil {
+	if err := in.ev.spend(in.pos, 1+e.width()+len(out)-from); err != nil {
 		return nil, err
 	}
 	if err := in.ev.hold(in.pos, out); err != nil {

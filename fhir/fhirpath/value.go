@@ -77,11 +77,15 @@ func convert(item Item) Item {
 // (R4 fhirpath.html#quantity).
 var calendarOf = map[string]string{"a": "year", "mo": "month", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 
+// maxQuantityMembers is above what the definitions of Quantity allow; a hostile
+// object would make each conversion slow.
+const maxQuantityMembers = 32
+
 // quantity is the System.Quantity of a FHIR Quantity or a type derived from it.
 // One in units that are not UCUM's compares with the same unit only, and one
 // with a comparator, which is no exact value, with nothing.
 func (e *Element) quantity() (Quantity, bool) {
-	if e.typ.Name != "Quantity" && e.typ.Base != "Quantity" || e.node == nil {
+	if e.typ.Name != "Quantity" && e.typ.Base != "Quantity" || e.node == nil || e.node.Len() > maxQuantityMembers {
 		return Quantity{}, false
 	}
 	n := e.node.Member("value")
