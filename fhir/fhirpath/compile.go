@@ -53,14 +53,13 @@ func compile(expression string, context *definition.Type) (*Expression, error) {
 // String is the source.
 func (e *Expression) String() string { return e.source }
 
-// Evaluate evaluates the expression. The result is empty, not nil or not, when
-// nothing is found; an error is an *Error of the class ErrEvaluation or
-// ErrLimit, or wraps the error of ctx or of what Context injects.
+// Evaluate evaluates the expression. An error is an *Error of the class
+// ErrEvaluation or ErrLimit, or the error of ctx or of what Context injects.
 func (e *Expression) Evaluate(ctx context.Context, c Context) (Collection, error) {
-	ev := newEvaluation(ctx, e.reg, c)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	ev := newEvaluation(ctx, e.reg, c)
 	var in Collection
 	if c.Focus != nil {
 		in = Collection{c.Focus}

@@ -158,6 +158,22 @@ func TestContainedContext(t *testing.T) {
 	}
 }
 
+// A leap second is a value (R4 datatypes.html#instant).
+func TestLeapSecond(t *testing.T) {
+	t.Parallel()
+	const text = `{"resourceType":"Patient","meta":{"lastUpdated":"2016-12-31T23:59:60Z"},"deceasedDateTime":"2016-12-31T23:60:00Z"}`
+	for expression, want := range map[string]string{
+		"meta.lastUpdated > @2016-12-31T23:59:59.9Z": "boolean true",
+		"meta.lastUpdated < @2017-01-01T00:00:01Z":   "boolean true",
+		"deceased.value": "",
+	} {
+		c, err := evaluateIn(t, text, expression)
+		if got := strings.Join(show(c), "; "); err != nil || got != want {
+			t.Errorf("%s: %q %v, want %q", expression, got, err, want)
+		}
+	}
+}
+
 // Trace and the clock come from the context.
 func TestTraceAndClock(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,13 @@ func (e *Element) value() Item {
 }
 
 func (e *Element) dateValue() Item {
-	t, hasT, ok := parseDateTime(e.node.Text())
+	s := e.node.Text()
+	t, hasT, ok := parseDateTime(s)
+	if !ok && strings.Contains(s, ":60") { // a leap second, which R4 allows and FHIRPath has no literal for
+		t, hasT, ok = parseDateTime(strings.Replace(s, ":60", ":59", 1))
+		ok = ok && t.second == 59
+		t.second = 60
+	}
 	switch {
 	case !ok:
 		return nil
