@@ -106,6 +106,7 @@ var walls = map[string][]string{
 	"github.com/tink-crypto":                        {}, // reference vectors, tests only
 	"github.com/getkin":                             {}, // reads the OpenAPI document, tests only
 	"github.com/transparency-dev/merkle":            {}, // independent verifier, tests only
+	"github.com/iimos/ucum":                         {"fhir/ucum"},
 	"github.com/gofhir":                             {}, // second opinion, tests only
 	"github.com/stretchr":                           {},
 	"encoding/gob":                                  {},                                                                       // no format that depends on Go types
