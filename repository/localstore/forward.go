@@ -101,13 +101,9 @@ func (tx *transaction) index(code typeCode, o ordinal, was, next *forward) {
 	}
 }
 
-// entry adds or removes the key in scratch.other.
+// entry adds or removes the key in scratch.other, which has no value.
 func (tx *transaction) entry(added bool) {
-	if added {
-		tx.keep(tx.batch.Set(tx.s.scratch.other, nil, nil))
-	} else {
-		tx.keep(tx.batch.Delete(tx.s.scratch.other, nil))
-	}
+	tx.s.scratch.entries.add(tx.s.scratch.other, added)
 }
 
 // encodeTokens sorts and dedupes; sorted postings are cheaper to insert and

@@ -26,9 +26,11 @@ type transaction struct {
 type scratch struct {
 	other, value, was, row []byte
 	tokens                 []repository.Token
+	entries                entries
 }
 
 func (s *Store) begin(size int) *transaction {
+	s.scratch.entries.reset()
 	return &transaction{
 		s:     s,
 		batch: s.db.NewBatchWithSize(size + 64),
@@ -40,6 +42,7 @@ func (s *Store) begin(size int) *transaction {
 // apply commits what was built. An empty transaction writes nothing.
 func (tx *transaction) apply() (pending, error) {
 	s := tx.s
+	tx.keep(s.scratch.entries.write(tx.batch))
 	if tx.err != nil {
 		tx.batch.Close()
 		return pending{}, storeError("building batch", tx.err)
