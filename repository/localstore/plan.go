@@ -193,8 +193,12 @@ func (p *planner) byTime() plan {
 	return plan{byTime: true, tests: tests, row: len(tests) > 0 || p.f.q.Owner != nil}
 }
 
-// scan reads the whole type. Records of format 1 have no forward rows.
+// scan reads the whole type: to count it the index by time is the smallest, in
+// order of creation there are forward rows. Records of format 1 have neither.
 func (p *planner) scan() (plan, error) {
+	if p.f.counting && !p.f.unmoved {
+		return p.byTime(), nil
+	}
 	kind := byte(kindForward)
 	if p.f.unmoved {
 		kind = kindRecord
