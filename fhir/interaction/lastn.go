@@ -56,7 +56,7 @@ func (s *Service) lastn(ctx context.Context, c Call, in *invocation) (*Answer, e
 	if p.included, err = x.include(ctx, &in.ev, q, p.hits); err != nil {
 		return nil, err
 	}
-	return s.searchset(ctx, c, x, in.ev, q, p, raw)
+	return s.searchset(ctx, c, x, in.ev, q, p)
 }
 
 func namesSubject(e *search.Expression) bool {

@@ -88,11 +88,12 @@ func slash(path string) string {
 }
 
 // searchBundle begins the Bundle of a page. self echoes the parameters, as R4
-// demands, in the body alone.
-func (s *Service) searchBundle(c Call, x *finder, q *search.Search, p page, rawQuery string) (*model.BundleWriter, error) {
-	links := []model.Link{{Relation: "self", URL: s.Base + slash(x.where.path) + query(rawQuery)}}
+// demands, in the body alone, and without what was ignored: a client that does
+// not ask for leniency again can use both links.
+func (s *Service) searchBundle(c Call, x *finder, q *search.Search, p page) (*model.BundleWriter, error) {
+	links := []model.Link{{Relation: "self", URL: s.Base + slash(x.where.path) + query(q.Used)}}
 	if p.next != nil {
-		next, err := s.nextLink(c, x.where.path, rawQuery, *p.next)
+		next, err := s.nextLink(c, x.where.path, q.Used, *p.next)
 		if err != nil {
 			return nil, err
 		}

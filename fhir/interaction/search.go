@@ -107,7 +107,7 @@ func (s *Service) search(ctx context.Context, c Call, ev audit.Event, w within, 
 	if p.included, err = x.include(ctx, &ev, q, p.hits); err != nil {
 		return nil, err
 	}
-	return s.searchset(ctx, c, x, ev, q, p, rawQuery)
+	return s.searchset(ctx, c, x, ev, q, p)
 }
 
 // page is one page of matches.
@@ -172,8 +172,8 @@ func (x *finder) inOrder(ctx context.Context, q *search.Search, from position, c
 }
 
 // searchset renders a page and records what it discloses.
-func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Event, q *search.Search, p page, rawQuery string) (*Answer, error) {
-	w, err := s.searchBundle(c, x, q, p, rawQuery)
+func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Event, q *search.Search, p page) (*Answer, error) {
+	w, err := s.searchBundle(c, x, q, p)
 	if err != nil {
 		return nil, err
 	}

@@ -344,3 +344,52 @@ func TestSummaryOfAMatch(t *testing.T) {
 		t.Errorf("the researcher got %v", r)
 	}
 }
+
+// TestLinksLeaveOutWhatWasIgnored: self tells what was used (R4
+// search.html#conformance), and the next page needs no leniency.
+func TestLinksLeaveOutWhatWasIgnored(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	c := p.as("clinician")
+	c.Lenient = true
+	b := p.foundAs(c, "Observation?status=final&nonsense=1&_list=x&_count=4")
+	if b.Link[0].Relation != "self" || b.Link[0].URL != base+"/Observation?status=final&_count=4" {
+		t.Errorf("self is %+v", b.Link[0])
+	}
+	next := strings.TrimPrefix(b.next(), base+"/")
+	if got := p.found("clinician", next).ids("match"); len(got) != 4 {
+		t.Errorf("the next page shows %v", got)
+	}
+}
+
+func TestIncludesThatGoInCirclesAreRefused(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	for _, target := range []string{
+		"Organization?_include:iterate=Organization:partof&_revinclude:iterate=Organization:partof", "Patient?_include:iterate=*&_revinclude:iterate=*",
+		"Patient?_revinclude:iterate=Patient:*&_include:iterate=Patient:*",
+	} {
+		a, err := p.ask(p.as("clinician"), target)
+		p.refused(a, err, Malformed)
+		if f := failure(err); len(f.Issues[0].Expression) != 1 || f.Issues[0].Expression[0] != "http._include:iterate" {
+			t.Errorf("%s: %v does not name the parameter", target, f.Issues)
+		}
+	}
+	p.found("clinician", "Organization?_include:iterate=Organization:partof") // one direction ends at what was seen
+	p.found("clinician", "Organization?_include=Organization:partof&_revinclude=Organization:partof")
+}
+
+// TestElementsKeepWhatIsRequired (R4 search.html#elements).
+func TestElementsKeepWhatIsRequired(t *testing.T) {
+	t.Parallel()
+	p := library(t)
+	for _, names := range []string{"value", "valueQuantity"} {
+		r := p.found("clinician", "Observation?_id=b1&_elements="+names).Entry[0].Resource
+		if r["valueQuantity"] == nil || r["status"] == nil || r["code"] == nil || r["subject"] != nil {
+			t.Errorf("%s: %v", names, r)
+		}
+		if tag := fmt.Sprint(r["meta"]); !strings.Contains(tag, "SUBSETTED") {
+			t.Errorf("%s: not marked: %s", names, tag)
+		}
+	}
+}

@@ -131,6 +131,9 @@ type Search struct {
 	Total      Total
 	Summary    Summary
 	Elements   []string
+	// Used is the query without what was ignored: what the link self tells (R4
+	// search.html#conformance).
+	Used string
 	// Ignored are warnings about what lenient handling left out.
 	Ignored fhir.Issues
 }

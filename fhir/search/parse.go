@@ -40,17 +40,20 @@ func (c *Catalog) ParseSearch(types []string, rawQuery string, o ParseOptions) (
 	if err := p.chooseTypes(types, pairs); err != nil {
 		return nil, err
 	}
+	var used []string
 	for _, nv := range pairs {
 		err := p.add(nv)
 		if err != nil && o.Lenient && (errors.Is(err, ErrUnknownParameter) || errors.Is(err, ErrNotOffered)) {
 			p.ignore(err)
-			err = nil
+			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		used = append(used, nv.raw)
 	}
-	return p.search, nil
+	p.search.Used = strings.Join(used, "&")
+	return p.search, p.circles()
 }
 
 // ParseConditions reads the criteria of a conditional interaction
@@ -79,7 +82,10 @@ func (c *Catalog) ParseConditions(resourceType, rawQuery string) (*Expression, e
 }
 
 // nameValue is one decoded pair of a query.
-type nameValue struct{ name, value string }
+type nameValue struct {
+	name, value string
+	raw         string // as it was sent
+}
 
 // code is the name without modifier and chain.
 func (nv nameValue) code() string {
@@ -102,7 +108,7 @@ func cutQuery(rawQuery string) ([]nameValue, error) {
 		if err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, nameValue{name, value})
+		pairs = append(pairs, nameValue{name, value, pair})
 	}
 	return pairs, nil
 }

@@ -14,16 +14,19 @@ func (c *Catalog) isResource(name string) bool { return c.reg.IsResource(name) }
 
 func (c *Catalog) resourceTypes() []string { return c.reg.ResourceTypes() }
 
-// hasElement reports whether the type has a base element of the name, which
-// for a choice element is without its type.
-func (c *Catalog) hasElement(resourceType, name string) bool {
+// baseElement is the name of the type's base element that is meant, for a
+// choice element with or without its type; empty when there is none.
+func (c *Catalog) baseElement(resourceType, name string) string {
 	t := c.reg.Type(resourceType)
 	for _, e := range t.Elements {
 		if e.Name == name {
-			return true
+			return name
 		}
 	}
-	return false
+	if e, _ := t.Lookup(name); e != nil {
+		return e.Name
+	}
+	return ""
 }
 
 // readsIdentifier reports whether the parameter compares Identifiers.

@@ -91,6 +91,19 @@ func (p *searchParser) applies(in Include) bool {
 	return false
 }
 
+// circles refuses iterating inclusions that follow the same references to and
+// fro: they would walk over everything that hangs together.
+func (p *searchParser) circles() error {
+	for _, in := range p.search.Includes {
+		for _, back := range p.search.Includes {
+			if in.Iterate && back.Iterate && !in.Reverse && back.Reverse && in.Source == back.Source && in.Parameter == back.Parameter {
+				return malformed("_include:iterate", "goes in circles with _revinclude:iterate, which follows the same references back")
+			}
+		}
+	}
+	return nil
+}
+
 // LeadsTo reports whether a reference parameter may lead to the type.
 func (p *Parameter) LeadsTo(resourceType string) bool {
 	return len(p.Targets) == 0 || slices.Contains(p.Targets, resourceType)

@@ -68,14 +68,17 @@ func (p *searchParser) summary(value string) error {
 }
 
 // elements reads _elements: names of base elements of the searched types
-// (R4 search.html#elements). A choice element is named without its type.
+// (R4 search.html#elements). A choice element may be named with its type: all of
+// it is meant.
 func (p *searchParser) elements(value string) error {
 	for name := range strings.SplitSeq(value, ",") {
-		known := false
+		known := ""
 		for _, e := range p.search.Expressions {
-			known = known || p.catalog.hasElement(e.Type, name)
+			if base := p.catalog.baseElement(e.Type, name); base != "" {
+				known = base
+			}
 		}
-		if !known {
+		if name = known; known == "" {
 			return malformed("_elements", "not the name of a base element of the type")
 		}
 		if !slices.Contains(p.search.Elements, name) {
