@@ -48,11 +48,11 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	if len(d.Write.Record.Body) > maxSealedBytes {
 		return change{}, fhir.ErrTooLarge
 	}
-	mask := g.Mask(facts(d.Head))
+	mask := s.maskOf(ctx, g, d.Head, r)
 	if mask == 0 {
 		return change{}, fail(Denied, nil, "the resource would lie outside of what the caller may write")
 	}
-	if previous != nil && !previous.Head.Deleted && !g.Mask(facts(previous.Head)).Contains(mask) {
+	if previous != nil && !previous.Head.Deleted && !s.visible(ctx, g, previous).Contains(mask) {
 		return change{}, fail(Denied, nil, "the change of labels or subject would show the caller what is hidden now")
 	}
 	if previous != nil && !previous.Head.Deleted && previous.Record.Owner != d.Write.Record.Owner {
@@ -138,7 +138,7 @@ func (s *Service) echo(ctx context.Context, c Call, ch change) ([]byte, string, 
 	if err != nil {
 		return nil, "", nil // a caller who may write but not read gets no representation
 	}
-	mask := g.Mask(facts(ch.draft.Head))
+	mask := s.maskOf(ctx, g, ch.draft.Head, ch.resource)
 	if mask == 0 || redact.Withheld(ch.draft.Head, mask) {
 		return nil, "", nil
 	}

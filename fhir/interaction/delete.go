@@ -68,7 +68,7 @@ func (s *Service) prepareDelete(ctx context.Context, c Call, ev *audit.Event, re
 	if err != nil {
 		return nil, g, err
 	}
-	mask := s.visible(g, st)
+	mask := s.visible(ctx, g, st)
 	if mask == 0 || st.Head.Deleted {
 		return nil, g, nil
 	}

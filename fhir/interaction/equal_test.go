@@ -231,7 +231,7 @@ func (p *shop) world(role string) *searchtest.World {
 		p.must(err)
 		st, err := p.Vault.Load(p.t.Context(), ch.Key)
 		p.must(err)
-		mask := p.visible(g, st)
+		mask := p.visible(p.t.Context(), g, st)
 		if mask == 0 || st.Record.Version != ch.Version {
 			continue
 		}

@@ -244,7 +244,7 @@ func (e *record) members(ctx context.Context, i int, after string, visit func(h 
 	var failed error
 	err = e.find(ctx, x, opened, after, func() int { return candidatePage }, func(h hit, after string) bool {
 		e.checked = 0
-		h.mask &= e.visible(read, h.stored)
+		h.mask &= e.visible(ctx, read, h.stored)
 		if h.mask == 0 || h.stored.Record.Key == e.focal || e.focal == (repository.Key{}) && len(h.stored.Head.Patients) == 0 {
 			return true
 		}

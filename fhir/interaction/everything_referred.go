@@ -116,7 +116,7 @@ func (e *record) other(ctx context.Context, k repository.Key) (*hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	mask := e.visible(g, st)
+	mask := e.visible(ctx, g, st)
 	if mask == 0 || st.Head.Deleted || st.Record.Updated < e.since {
 		return nil, nil
 	}

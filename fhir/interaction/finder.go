@@ -207,7 +207,7 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 	if x.checked%64 == 0 && ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	mask := x.visible(f.g, st)
+	mask := x.visible(ctx, f.g, st)
 	if mask == 0 || st.Head.Deleted || !x.inside(f.e, st) {
 		return true, nil
 	}

@@ -62,8 +62,8 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	if err != nil {
 		return nil, s.erased(ctx, g, resourceType, id, err)
 	}
-	ceiling := g.Mask(facts(current.Head))
-	if s.visible(g, current) == 0 {
+	ceiling := s.visible(ctx, g, current)
+	if ceiling == 0 {
 		return nil, repository.ErrNotFound
 	}
 	hits, next, err := s.versions(ctx, c, g, current, ceiling, before, count)
@@ -87,7 +87,7 @@ func (s *Service) versions(ctx context.Context, c Call, g authz.Grant, current *
 		if err != nil {
 			return nil, 0, err
 		}
-		mask := s.visible(g, st) & ceiling
+		mask := s.visible(ctx, g, st) & ceiling
 		switch {
 		case mask == 0 || redact.Withheld(st.Head, mask):
 		case c.room.take(len(st.Record.Body)):

@@ -156,7 +156,7 @@ func (n *inclusion) add(ctx context.Context, st *sealed.Stored) error {
 	if err != nil {
 		return err
 	}
-	mask := n.visible(g, st)
+	mask := n.visible(ctx, g, st)
 	if mask == 0 || st.Head.Deleted {
 		return nil
 	}

@@ -72,7 +72,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	if err != nil {
 		return nil, hideErased(g, err)
 	}
-	mask := s.visible(g, previous)
+	mask := s.visible(ctx, g, previous)
 	switch {
 	case mask == 0:
 		return nil, repository.ErrNotFound

@@ -114,7 +114,7 @@ func (s *Service) preparePatch(ctx context.Context, c Call, ev *audit.Event, res
 	if err != nil {
 		return change{}, hideErased(g, err)
 	}
-	mask := s.visible(g, previous) & s.visible(read, previous)
+	mask := s.visible(ctx, g, previous) & s.visible(ctx, read, previous)
 	switch {
 	case mask == 0:
 		return change{}, repository.ErrNotFound

@@ -132,7 +132,7 @@ func (s *Service) opened(ctx context.Context, c Call, st *sealed.Stored, mask ma
 // judge returns the mask of a version. Versions of the past are judged by
 // their own labels and by the current ones; the stricter wins (access.md).
 func (s *Service) judge(ctx context.Context, g authz.Grant, st *sealed.Stored, past bool) (mask maskSet, err error) {
-	mask = s.visible(g, st)
+	mask = s.visible(ctx, g, st)
 	if past && mask != 0 {
 		current, err := s.Vault.Load(ctx, st.Record.Key)
 		switch {
@@ -140,7 +140,7 @@ func (s *Service) judge(ctx context.Context, g authz.Grant, st *sealed.Stored, p
 		case err != nil:
 			return 0, err
 		case current.Record.Version != st.Record.Version:
-			mask &= g.Mask(facts(current.Head))
+			mask &= s.visible(ctx, g, current)
 			if redact.Withheld(st.Head, mask) {
 				mask = 0
 			}

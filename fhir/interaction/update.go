@@ -73,7 +73,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	if err != nil {
 		return change{}, hideErased(g, err)
 	}
-	mask := s.visible(g, previous)
+	mask := s.visible(ctx, g, previous)
 	if mask == 0 {
 		return change{}, repository.ErrNotFound
 	}
@@ -141,8 +141,8 @@ func (s *Service) checkMatch(ctx context.Context, c Call, st *sealed.Stored, mas
 	}
 	if !st.Head.Deleted {
 		g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Read, Type: st.Record.Key.Type})
-		if err == nil && s.visible(g, st) != 0 {
-			_, tag, err := s.view(st, s.visible(g, st))
+		if err == nil && s.visible(ctx, g, st) != 0 {
+			_, tag, err := s.view(st, s.visible(ctx, g, st))
 			if err != nil {
 				return err
 			}

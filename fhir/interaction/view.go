@@ -1,6 +1,7 @@
 package interaction
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -22,8 +23,22 @@ func facts(head field.Head) authz.Facts {
 // visible is the classes of a version that a grant shows; zero means that the
 // version does not exist for the caller: no rule applies to it, or the mask
 // would hide a modifier element (decision 18).
-func (s *Service) visible(g authz.Grant, st *sealed.Stored) field.ClassSet {
-	mask := g.Mask(facts(st.Head))
+//
+// A Binary is judged as the resource that its securityContext names; see
+// binaryFacts.
+func (s *Service) visible(ctx context.Context, g authz.Grant, st *sealed.Stored) field.ClassSet {
+	f := facts(st.Head)
+	if st.Record.Key.Type == binary && !st.Head.Deleted && g.Allowed() {
+		r, err := s.Vault.Open(st, field.Set(field.Administrative))
+		if err != nil {
+			return 0
+		}
+		var ok bool
+		if f, ok = s.binaryFacts(ctx, g, f, r); !ok {
+			return 0
+		}
+	}
+	mask := g.Mask(f)
 	if mask == 0 || redact.Withheld(st.Head, mask) {
 		return 0
 	}

@@ -135,6 +135,8 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		accepts, media = formMedia, "application/x-www-form-urlencoded"
 	case r.patch:
 		accepts, media = patchMedia, patchFormats
+	case r.sendsContent(c):
+		accepts = func(string) bool { return true } // what it is stands in the header
 	case r.operation && c.Request.ContentLength == 0:
 		accepts = func(string) bool { return true } // its parameters may stand in the URL
 	}
@@ -146,8 +148,11 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		return nil, nil, false
 	}
 	limit, release := h.BodyBytes, func() {}
-	if r.form {
+	switch {
+	case r.form:
 		limit = maxForm
+	case r.sendsContent(c):
+		limit = contentBytes(limit)
 	}
 	if r.bundle {
 		limit = h.BundleBytes
@@ -162,12 +167,14 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
 	}
 	if body, err := readBody(c.Request, limit); err != nil {
-		release()
 		h.badBody(c, err)
-		return nil, nil, false
-	} else {
+	} else if !r.sendsContent(c) {
+		return body, release, true
+	} else if body, ok := h.asResource(c, body); ok {
 		return body, release, true
 	}
+	release()
+	return nil, nil, false
 }
 
 var (

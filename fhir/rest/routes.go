@@ -47,6 +47,7 @@ type route struct {
 	form      bool                             // the body is a form of search parameters, not a resource
 	patch     bool                             // the body is a patch
 	operation bool                             // the body is Parameters, or nothing
+	content   bool                             // a Binary comes and goes as bytes, too
 	open      func(h *Handler, c *gin.Context) // instead of run: needs no token
 	run       func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error)
 }
@@ -93,7 +94,7 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Search(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
 		}},
-	{methods: post, path: "/:type", serves: []Interaction{{Type, "create"}, {Ability, ConditionalCreate}},
+	{methods: post, path: "/:type", content: true, serves: []Interaction{{Type, "create"}, {Ability, ConditionalCreate}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Create(c.Request.Context(), call, c.Param("type"), body)
 		}},
@@ -105,11 +106,11 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.DeleteWhere(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
 		}},
-	{methods: get, path: "/:type/:id", serves: []Interaction{{ReadOnly, "read"}, {Ability, ConditionalRead}},
+	{methods: get, path: "/:type/:id", content: true, serves: []Interaction{{ReadOnly, "read"}, {Ability, ConditionalRead}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Read(c.Request.Context(), call, c.Param("type"), c.Param("id"))
 		}},
-	{methods: put, path: "/:type/:id", serves: []Interaction{{Type, "update"}, {Ability, UpdateCreate}},
+	{methods: put, path: "/:type/:id", content: true, serves: []Interaction{{Type, "update"}, {Ability, UpdateCreate}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Update(c.Request.Context(), call, c.Param("type"), c.Param("id"), body)
 		}},
@@ -125,7 +126,7 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.History(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Request.URL.RawQuery)
 		}},
-	{methods: get, path: "/:type/:id/_history/:version", serves: []Interaction{{Type, "vread"}, {Ability, ReadHistory}},
+	{methods: get, path: "/:type/:id/_history/:version", content: true, serves: []Interaction{{Type, "vread"}, {Ability, ReadHistory}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.VRead(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Param("version"))
 		}},
@@ -171,9 +172,12 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 			r.open(h, c)
 			return
 		}
-		f, ok := h.negotiate(c, c.Request.URL.RawQuery)
-		if !ok {
-			return
+		raw := r.wantsContent(c)
+		f, ok := format{}, true
+		if !raw {
+			if f, ok = h.negotiate(c, c.Request.URL.RawQuery); !ok {
+				return
+			}
 		}
 		call, ok := h.authenticate(c)
 		if !ok {
@@ -182,6 +186,9 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		if err := prefer(strings.Join(c.Request.Header.Values("Prefer"), ","), &call, r.bundle); err != nil {
 			h.badPreference(c, err)
 			return
+		}
+		if r.sendsContent(c) && !strings.Contains(c.GetHeader("Prefer"), "return=") {
+			call.Return = interaction.Minimal // nobody wants the bytes back in another form
 		}
 		h.traced(c)
 		cancel := h.deadline(c, r)
@@ -204,15 +211,23 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 			h.failed(c, err)
 			return
 		}
-		if a.Streamed() {
-			h.stream(c, f, a)
-			return
-		}
-		if a.Body() != nil && a.Location() != "" && call.Return == interaction.Representation {
-			c.Header("Content-Location", h.Service.Base+"/"+a.Location()) // the body is that version (RFC 9110 §8.7)
-		}
-		h.answer(c, f, a)
+		h.respond(c, f, call, a, raw)
 	}
+}
+
+// respond writes an answer in the form that it has.
+func (h *Handler) respond(c *gin.Context, f format, call interaction.Call, a *interaction.Answer, raw bool) {
+	switch {
+	case a.Streamed():
+		h.stream(c, f, a)
+		return
+	case raw && a.Body() != nil:
+		h.content(c, a)
+		return
+	case a.Body() != nil && a.Location() != "" && call.Return == interaction.Representation:
+		c.Header("Content-Location", h.Service.Base+"/"+a.Location()) // the body is that version (RFC 9110 §8.7)
+	}
+	h.answer(c, f, a)
 }
 
 func (h *Handler) metadata(c *gin.Context) {
