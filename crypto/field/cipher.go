@@ -23,8 +23,12 @@ const (
 	SuiteRandom Suite = 2
 )
 
-// formatVersion is the first byte of every sealed record.
-const formatVersion = 1
+// The first byte of a sealed record. What is sealed has formatVersion;
+// formatHeaders, in which every class group has a header of its own, is opened.
+const (
+	formatHeaders = 1
+	formatVersion = 2
+)
 
 // maxPositions bounds the places of one document; a resource of 8 MiB stays
 // below it.
@@ -49,7 +53,7 @@ func (o Options) Validate() error {
 	if o.Table == nil {
 		errs = append(errs, errors.New("field cipher needs a class table"))
 	}
-	if o.Suite != SuiteCounter && o.Suite != SuiteRandom {
+	if !o.Suite.known() {
 		errs = append(errs, fmt.Errorf("unknown suite %d", o.Suite))
 	}
 	return errors.Join(errs...)
@@ -93,7 +97,8 @@ type work struct {
 	aad   []byte
 	okm   [64]byte
 	group [numClasses][]byte // groups of the body being opened, by class
-	salt  [int(numClasses) * saltBytes]byte
+	head  [headerBound]byte  // suite, class, DEK version and salt of the record being sealed or opened
+	form  byte               // format of the body being opened
 	iv    [12]byte
 
 	longest int // bytes of plaintext that stood in plain at most

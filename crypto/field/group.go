@@ -6,9 +6,11 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
-// Header of a group: suite, class, DEK version, salt, commitment.
+// Header of group 0: suite, class, DEK version, salt, commitment. The header of
+// another group is the same with its own class; its commitment stands in group 0.
 const (
 	saltBytes    = 16
 	commitBytes  = 16
@@ -20,8 +22,9 @@ const (
 
 // Labels in the associated data of slot 0, which has no element path.
 const (
-	labelHead = "\x00head"
-	labelMap  = "\x00map"
+	labelHead        = "\x00head2"
+	labelHeadHeaders = "\x00head" // of formatHeaders
+	labelMap         = "\x00map"
 )
 
 // derive computes the record key and commitment of a group into w.okm:
@@ -75,18 +78,26 @@ func (w *work) nonce(a cipher.AEAD, slot uint32) []byte {
 	return w.iv[:]
 }
 
-// beginGroup appends the header of a new group and returns its AEAD.
-func (c *Cipher) beginGroup(dst []byte, w *work, k Keys, class Class) ([]byte, cipher.AEAD, error) {
-	start := len(dst)
-	dst = append(dst, byte(c.suite), byte(class))
-	dst = binary.BigEndian.AppendUint32(dst, k.Version())
-	dst = append(dst, w.salt[int(class)*saltBytes:][:saltBytes]...)
-	if err := c.derive(w, k, dst[start:]); err != nil {
-		return dst, nil, err
-	}
-	a, err := w.aead(c.suite)
-	return append(dst, w.okm[recordKeyLen:][:commitBytes]...), a, err
+// newHead makes the header of a new record.
+func (c *Cipher) newHead(w *work, k Keys) error {
+	w.head[0], w.head[1] = byte(c.suite), byte(Group0)
+	binary.BigEndian.PutUint32(w.head[2:], k.Version())
+	_, err := io.ReadFull(c.random, w.head[headerBound-saltBytes:])
+	return err
 }
+
+// group returns the AEAD of a class of the record whose header stands in
+// w.head; its commitment is w.commitment.
+func (c *Cipher) group(w *work, k Keys, class Class) (cipher.AEAD, error) {
+	w.head[1] = byte(class)
+	if err := c.derive(w, k, w.head[:]); err != nil {
+		return nil, err
+	}
+	return w.aead(Suite(w.head[0]))
+}
+
+// commitment is that of the group derived last.
+func (w *work) commitment() []byte { return w.okm[recordKeyLen:][:commitBytes] }
 
 // sealSlot appends length and ciphertext of the payload w.plain[from:], bound
 // to w.aad.
@@ -110,18 +121,23 @@ func (c *Cipher) openGroup(w *work, k Keys, class Class, r *reader) (cipher.AEAD
 	if r.bad || Class(header[1]) != class {
 		return nil, ErrCorrupt
 	}
-	s := Suite(header[0])
-	if s != SuiteCounter && s != SuiteRandom {
+	if !Suite(header[0]).known() {
 		return nil, ErrFormat
 	}
-	if err := c.derive(w, k, header); err != nil {
-		return nil, err
-	}
-	if subtle.ConstantTimeCompare(header[headerBound:], w.okm[recordKeyLen:][:commitBytes]) != 1 {
-		return nil, ErrCorrupt
-	}
-	return w.aead(s)
+	copy(w.head[:], header)
+	return c.committed(w, k, class, header[headerBound:])
 }
+
+// committed is group for a group whose commitment is known.
+func (c *Cipher) committed(w *work, k Keys, class Class, commit []byte) (cipher.AEAD, error) {
+	a, err := c.group(w, k, class)
+	if err == nil && subtle.ConstantTimeCompare(commit, w.commitment()) != 1 {
+		err = ErrCorrupt
+	}
+	return a, err
+}
+
+func (s Suite) known() bool { return s == SuiteCounter || s == SuiteRandom }
 
 // openSlot opens the next slot of a group, bound to w.aad, and appends its
 // payload to w.plain.

@@ -1,14 +1,15 @@
 package field
 
 import (
+	"crypto/cipher"
 	"crypto/subtle"
 	"fmt"
 
 	"github.com/fieldseal/fieldseal/fhir"
 )
 
-// OpenHead opens group 0 only. It proves that no class group was dropped,
-// exchanged or cut, without opening any. The head is what the other opening
+// OpenHead opens group 0 only. It finds a dropped or cut class group without
+// opening any; an exchanged one is found when it is opened. The head is what the other opening
 // methods start from, so that group 0 is opened once.
 func (c *Cipher) OpenHead(b Binding, k Keys, body []byte) (Head, error) {
 	w, err := c.begin(&b)
@@ -81,14 +82,19 @@ func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, h *Head, body []by
 // openHead opens group 0 and finds every group that it names.
 func (c *Cipher) openHead(w *work, k Keys, body []byte) (Head, error) {
 	r := reader{b: body}
-	if r.byte() != formatVersion {
+	label := labelHead
+	switch r.byte() {
+	case formatVersion:
+	case formatHeaders:
+		label = labelHeadHeaders
+	default:
 		return Head{}, ErrFormat
 	}
 	a, err := c.openGroup(w, k, Group0, &r)
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
 	}
-	w.bindSlot(0, labelHead)
+	w.bindSlot(0, label)
 	from, err := c.openSlot(w, a, Group0, 0, &r)
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
@@ -101,32 +107,51 @@ func (c *Cipher) openHead(w *work, k Keys, body []byte) (Head, error) {
 	return h, nil
 }
 
-// locate finds the groups of a body and checks length, class and commitment of
-// each against the outline, so that a head opens no other body than its own.
+// locate finds the groups of a body by the lengths in the outline, and reads
+// the record's header. A body of another record is found here or when one of
+// its groups is opened.
 func (w *work) locate(o *outline, body []byte) bool {
-	if o.start == 0 || int(o.start) > len(body) {
+	if o.start < 1+headerBytes || int(o.start) > len(body) {
 		return false // not from OpenHead
 	}
+	w.form = body[0]
+	copy(w.head[:], body[1:])
 	w.order, w.plan.fixed = o.positions, o.fixed
 	r := reader{b: body[o.start:]}
 	for i := range o.groups[:o.count] {
 		g := &o.groups[i]
 		group := r.take(uint64(g.length))
-		if len(group) < headerBytes || Class(group[1]) != g.class ||
-			subtle.ConstantTimeCompare(group[headerBound:headerBytes], g.commit[:]) != 1 {
+		if w.form == formatHeaders && !g.heads(group) {
 			return false
 		}
 		w.group[g.class] = group
 	}
-	return !r.bad && len(r.b) == 0
+	return !r.bad && len(r.b) == 0 && Suite(w.head[0]).known()
+}
+
+// heads reports whether a group of formatHeaders has the header that group 0
+// knows.
+func (g *groupInfo) heads(group []byte) bool {
+	return len(group) >= headerBytes && Class(group[1]) == g.class &&
+		subtle.ConstantTimeCompare(group[headerBound:headerBytes], g.commit[:]) == 1
+}
+
+// enter returns the AEAD of a visible class and a reader at its slot 0.
+func (c *Cipher) enter(w *work, k Keys, g *groupInfo) (cipher.AEAD, reader, error) {
+	r := reader{b: w.group[g.class]}
+	if w.form == formatHeaders {
+		a, err := c.openGroup(w, k, g.class, &r)
+		return a, r, err
+	}
+	a, err := c.committed(w, k, g.class, g.commit[:])
+	return a, r, err
 }
 
 // openClass opens the slots of one visible class. A slot that needs a hidden
 // class too is passed over unopened; a stand-in that is not needed is opened
 // all the same, so that changing it is found.
 func (c *Cipher) openClass(w *work, k Keys, g *groupInfo, visible ClassSet) error {
-	r := reader{b: w.group[g.class]}
-	a, err := c.openGroup(w, k, g.class, &r)
+	a, r, err := c.enter(w, k, g)
 	if err != nil {
 		return err
 	}

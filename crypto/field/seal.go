@@ -3,7 +3,6 @@ package field
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/fieldseal/fieldseal/fhir"
@@ -28,6 +27,9 @@ func (c *Cipher) Seal(dst []byte, b Binding, k Keys, h *Head, r *fhir.Resource) 
 	if len(w.entries) > maxPositions {
 		return dst, ErrTooLarge
 	}
+	if err := c.newHead(w, k); err != nil {
+		return dst, fmt.Errorf("sealing record: %w", err)
+	}
 	if err := c.sealClasses(w, k, h); err != nil {
 		return dst, fmt.Errorf("sealing record: %w", err)
 	}
@@ -42,9 +44,6 @@ func (c *Cipher) sealClasses(w *work, k Keys, h *Head) error {
 		slots[w.entries[i].class]++
 		h.Present |= Set(w.entries[i].class)
 	}
-	if _, err := io.ReadFull(c.random, w.salt[:]); err != nil {
-		return err
-	}
 	for class := Identifier; class < numClasses; class++ {
 		if slots[class] == 0 {
 			continue
@@ -55,7 +54,7 @@ func (c *Cipher) sealClasses(w *work, k Keys, h *Head) error {
 		}
 		g := &w.groups[w.count]
 		*g = groupInfo{class: class, slots: slots[class], length: uint32(len(w.out) - start)}
-		copy(g.commit[:], w.out[start+headerBound:])
+		copy(g.commit[:], w.commitment())
 		w.count++
 	}
 	w.positions, w.outline.fixed = w.order, w.plan.fixed
@@ -63,10 +62,11 @@ func (c *Cipher) sealClasses(w *work, k Keys, h *Head) error {
 }
 
 func (c *Cipher) sealClass(w *work, k Keys, class Class) error {
-	out, a, err := c.beginGroup(w.out, w, k, class)
+	a, err := c.group(w, k, class)
 	if err != nil {
 		return err
 	}
+	out := w.out
 	w.plain = pad(w.appendMap(w.plain[:0], class), 0, 0)
 	w.bindSlot(0, labelMap)
 	out = c.sealSlot(out, w, a, class, 0, 0)
@@ -98,10 +98,11 @@ func (e *entry) appendPayload(dst []byte) []byte {
 func (c *Cipher) sealHead(dst []byte, w *work, k Keys, h *Head) ([]byte, error) {
 	w.plain = pad(appendHead(w.plain[:0], h, &w.outline), 0, 0)
 	dst = slices.Grow(dst, 1+headerBytes+binary.MaxVarintLen32+len(w.plain)+maxOverhead+len(w.out))
-	out, a, err := c.beginGroup(append(dst, formatVersion), w, k, Group0)
+	a, err := c.group(w, k, Group0)
 	if err != nil {
 		return dst, fmt.Errorf("sealing head: %w", err)
 	}
+	out := append(append(append(dst, formatVersion), w.head[:]...), w.commitment()...)
 	w.bindSlot(0, labelHead)
 	out = c.sealSlot(out, w, a, Group0, 0, 0)
 	return append(out, w.out...), nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,20 +47,20 @@ type vector struct {
 	Random  []byte // suite 2
 }
 
-var vectorFile = filepath.Join("testdata", "format", "v1", "patient.json")
+// vectorFile is the vector of a format.
+func vectorFile(format string) string {
+	return filepath.Join("testdata", "format", format, "patient.json")
+}
 
 var vectorOwner = repository.Owner{0xA}
 
-func TestFrozenRecordsStillOpen(t *testing.T) {
-	t.Parallel()
-	if *update {
-		writeVector(t)
-	}
-	raw, err := os.ReadFile(vectorFile)
+// readVector returns a frozen vector with its owner's keys.
+func readVector(t *testing.T, format string) (v vector, keys Keys) {
+	t.Helper()
+	raw, err := os.ReadFile(vectorFile(format))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var v vector
 	if err := json.Unmarshal(raw, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -73,21 +74,65 @@ func TestFrozenRecordsStillOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := ring.Owner(t.Context(), vectorOwner)
+	owner, err := ring.Owner(t.Context(), vectorOwner)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return v, owner
+}
+
+func TestFrozenRecordsStillOpen(t *testing.T) {
+	t.Parallel()
+	if *update {
+		writeVector(t)
+	}
 	c := newCipher(t, SuiteCounter)
-	for _, body := range [][]byte{v.Counter, v.Random} {
-		if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != patientJSON {
-			t.Errorf("frozen record: %v", err)
+	for _, format := range []string{"v1", "v2"} {
+		v, keys := readVector(t, format)
+		for _, body := range [][]byte{v.Counter, v.Random} {
+			if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != patientJSON {
+				t.Errorf("frozen record %s: %v", format, err)
+			}
+		}
+		if format != "v2" {
+			continue
+		}
+		if got := sealVector(t, SuiteCounter, keys); !bytes.Equal(got, v.Counter) {
+			t.Error("sealing the same gives other bytes than the frozen record")
+		}
+		if got := sealVector(t, SuiteRandom, keys); len(got) != len(v.Random) {
+			t.Error("suite 2 gives another length than the frozen record")
 		}
 	}
-	if got := sealVector(t, SuiteCounter, keys); !bytes.Equal(got, v.Counter) {
-		t.Error("sealing the same gives other bytes than the frozen record")
+}
+
+// TestEveryFlippedBitOfOlderRecordsIsRefused, and no record passes for one of
+// the other format.
+func TestEveryFlippedBitOfOlderRecordsIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCipher(t, SuiteCounter)
+	v, keys := readVector(t, "v1")
+	for _, body := range [][]byte{v.Counter, v.Random} {
+		for i := range len(body) * 8 {
+			bad := slices.Clone(body)
+			bad[i/8] ^= 1 << (i % 8)
+			refuse(t, c, keys, binding("Patient"), bad, fmt.Sprintf("bit %d", i))
+		}
 	}
-	if got := sealVector(t, SuiteRandom, keys); len(got) != len(v.Random) {
-		t.Error("suite 2 gives another length than the frozen record")
+	for _, format := range []string{"v1", "v2"} {
+		v, keys := readVector(t, format)
+		bad := slices.Clone(v.Counter)
+		bad[0] ^= formatHeaders ^ formatVersion
+		refuse(t, c, keys, binding("Patient"), bad, "the other format")
+	}
+	// A tombstone has no class groups that could tell the formats apart.
+	dead, err := c.Seal(nil, binding("Patient"), keys, &Head{ID: "p1", Deleted: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead[0] = formatHeaders
+	if _, err := c.OpenHead(binding("Patient"), keys, dead); err == nil {
+		t.Error("a tombstone opened under the other format")
 	}
 }
 
@@ -120,7 +165,7 @@ func writeVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(vectorFile("v2"), append(b, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
