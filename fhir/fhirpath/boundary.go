@@ -59,13 +59,13 @@ func decimalBoundary(d *apd.Decimal, digits int, high bool) Item {
 		return nil
 	}
 	places := scale(d)
-	unit := apd.New(1, int32(-digits)) // #nosec G115 -- at most maxPlaces
+	unit := apd.New(1, int32(-digits))
 	if places > digits && new(apd.Decimal).Abs(d).Cmp(unit) < 0 {
-		zero := apd.New(0, int32(-digits)) // #nosec G115 -- at most maxPlaces
+		zero := apd.New(0, int32(-digits))
 		zero.Negative = d.Negative
 		return Decimal{zero}
 	}
-	half := apd.New(5, int32(-places-1)) // #nosec G115 -- at most maxDigits
+	half := apd.New(5, int32(-places-1))
 	f, how := (*apd.Context).Sub, apd.RoundFloor
 	if high {
 		f, how = (*apd.Context).Add, apd.RoundCeiling
@@ -172,7 +172,7 @@ func precisionOf(in *invocation, c Collection) (Collection, error) {
 	switch v := item.(type) {
 	case Integer, Decimal:
 		d, _ := number(v)
-		return Collection{Integer(scale(d))}, nil // #nosec G115 -- at most maxDigits
+		return Collection{Integer(scale(d))}, nil
 	case Date:
 		return Collection{v.digitCount(0)}, nil
 	case DateTime:
@@ -188,5 +188,5 @@ func (t *temporal) digitCount(absent int) Integer {
 	if t.precision == toSecond {
 		n += t.digits
 	}
-	return Integer(n) // #nosec G115 -- below 24
+	return Integer(n)
 }

@@ -73,7 +73,7 @@ func toIntegerItem(item Item) Item {
 	case Integer:
 		return v
 	case Boolean:
-		return Integer(b2i(bool(v))) // #nosec G115 -- 0 or 1
+		return Integer(b2i(bool(v)))
 	case String:
 		if d, ok := plainNumber(string(v), false); ok {
 			return toInteger(d)

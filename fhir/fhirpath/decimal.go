@@ -81,7 +81,7 @@ func rounded(d *apd.Decimal, places int, how apd.Rounder) *apd.Decimal {
 	c.Traps &^= apd.Inexact
 	c.Rounding = how
 	r := new(apd.Decimal)
-	if _, err := c.Quantize(r, d, int32(-places)); err != nil { // #nosec G115 -- callers bound places
+	if _, err := c.Quantize(r, d, int32(-places)); err != nil {
 		return nil
 	}
 	return r

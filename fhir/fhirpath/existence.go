@@ -11,7 +11,7 @@ var existence = map[string]*function{
 	"anyFalse":   {returns: ofSystem, eval: quantifier(false, true)},
 	"subsetOf":   {min: 1, max: 1, returns: ofSystem, eval: subsetOf},
 	"supersetOf": {min: 1, max: 1, returns: ofSystem, eval: supersetOf},
-	"count":      {returns: ofSystem, eval: func(_ *invocation, c Collection) (Collection, error) { return Collection{Integer(len(c))}, nil }}, // #nosec G115 -- below Limits.Items
+	"count":      {returns: ofSystem, eval: func(_ *invocation, c Collection) (Collection, error) { return Collection{Integer(len(c))}, nil }},
 	"distinct":   {returns: ofInput, eval: func(in *invocation, c Collection) (Collection, error) { return in.ev.distinct(in.pos, c) }},
 	"isDistinct": {returns: ofSystem, eval: isDistinct},
 	"not":        {returns: ofSystem, eval: not},

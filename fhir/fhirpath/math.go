@@ -145,20 +145,28 @@ func root(d *apd.Decimal) *apd.Decimal {
 	return r
 }
 
+// numbers are the input and the argument; ok is false when one is missing.
+func (in *invocation) numbers(c Collection) (d, arg *apd.Decimal, integers, ok bool, err error) {
+	d, ok, err = numeric(c, in.pos)
+	if err != nil {
+		return nil, nil, false, false, err
+	}
+	list, err := in.arg(0)
+	if err != nil {
+		return nil, nil, false, false, err
+	}
+	arg, okArg, err := numeric(list, in.pos)
+	if err != nil || !ok || !okArg {
+		return nil, nil, false, false, err
+	}
+	_, integerInput := convert(c[0]).(Integer)
+	_, integerArg := convert(list[0]).(Integer)
+	return d, arg, integerInput && integerArg, true, in.ev.spend(in.pos, 2*realSteps)
+}
+
 func logTo(in *invocation, c Collection) (Collection, error) {
-	d, ok, err := numeric(c, in.pos)
-	if err != nil {
-		return nil, err
-	}
-	arg, err := in.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	base, okBase, err := numeric(arg, in.pos)
-	if err != nil || !ok || !okBase {
-		return nil, err
-	}
-	if err := in.ev.spend(in.pos, 2*realSteps); err != nil {
+	d, base, _, ok, err := in.numbers(c)
+	if err != nil || !ok {
 		return nil, err
 	}
 	a, b := logarithm(d), logarithm(base)
@@ -175,24 +183,10 @@ func logTo(in *invocation, c Collection) (Collection, error) {
 // power is exact for whole exponents where the result fits; Integers stay one
 // (N1 §5.7.8).
 func power(in *invocation, c Collection) (Collection, error) {
-	d, ok, err := numeric(c, in.pos)
-	if err != nil {
+	d, e, integers, ok, err := in.numbers(c)
+	if err != nil || !ok {
 		return nil, err
 	}
-	arg, err := in.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	e, okE, err := numeric(arg, in.pos)
-	if err != nil || !ok || !okE {
-		return nil, err
-	}
-	if err := in.ev.spend(in.pos, 2*realSteps); err != nil {
-		return nil, err
-	}
-	_, integerBase := convert(c[0]).(Integer)
-	_, integerExponent := convert(arg[0]).(Integer)
-	integers := integerBase && integerExponent
 	if n, ok := toInteger(e).(Integer); ok && n >= 0 {
 		if r, done := wholePower(d, int64(n)); done {
 			return result(r, integers), nil

@@ -51,7 +51,7 @@ func (n *special) eval(_ *evaluation, sc *scope, _ Collection) (Collection, erro
 	case n.name == "this":
 		return sc.focus, nil
 	case n.name == "index" && sc.index >= 0:
-		return Collection{Integer(sc.index)}, nil // #nosec G115 -- below Limits.Items
+		return Collection{Integer(sc.index)}, nil
 	case n.name == "total" && sc.total != nil:
 		return *sc.total, nil
 	}

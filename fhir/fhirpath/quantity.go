@@ -112,7 +112,7 @@ func equivalentQuantities(a, b Quantity) bool {
 }
 
 func stepOf(u *ucum.Unit, d *apd.Decimal) *apd.Decimal {
-	step := apd.New(1, int32(-significantScale(d))) // #nosec G115 -- at most maxDigits
+	step := apd.New(1, int32(-significantScale(d)))
 	high, ok := u.ToBase(step)
 	low, ok2 := u.ToBase(new(apd.Decimal))
 	if !ok || !ok2 {

@@ -56,7 +56,7 @@ func position(s string, at int) Item {
 	if at < 0 {
 		return Integer(-1)
 	}
-	return Integer(utf8.RuneCountInString(s[:at])) // #nosec G115 -- below Limits.Bytes
+	return Integer(utf8.RuneCountInString(s[:at]))
 }
 
 func lastIndex(s, t string) Item {
