@@ -225,11 +225,11 @@ func iif(in *invocation, c Collection) (Collection, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, ok, err := singleton[Boolean](criterion, in.pos, "a boolean")
+	v, ok, err := boolean(criterion, in.pos)
 	switch {
 	case err != nil:
 		return nil, err
-	case ok && bool(v):
+	case ok && v:
 		return in.args[1].eval(in.ev, sc.fork(), sc.focus)
 	case len(in.args) == 3:
 		return in.args[2].eval(in.ev, sc.fork(), sc.focus)

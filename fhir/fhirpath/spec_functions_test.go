@@ -87,6 +87,8 @@ func TestConversions(t *testing.T) {
 		{"5.5.1", "iif(false, name.single(), 2)", "integer 2"},
 		{"5.5.1", "iif('x', 1, 2)", "error"},
 		{"5.5.1", "iif(1 | 2, 1, 2)", "error"},
+		{"4.5", "iif(gender, 1, 2)", "integer 1"},
+		{"4.5", "iif(name, 1, 2)", "error"},
 		{"5.5.1", "'c'.iif($this = 'c', $this & 'x', 'no')", "string cx"},
 		{"5.5.1", "('a' | 'b').iif(true, 1)", "error"},
 		{"5.5.2", "('T' | 'yes' | '1.0').select(toBoolean())", "boolean true; boolean true; boolean true"},
