@@ -55,6 +55,9 @@ func (r *searchReport) importTable(b *strings.Builder) {
 	row("… slower at the end by", "≤ 20 %", func(s *measuredSet) string { return percent(s.Fill.slowdown()) })
 	row("… server CPU per resource, first fifth / last fifth", "", func(s *measuredSet) string {
 		first, last := s.Fill.cpu()
+		if last == 0 {
+			return "–"
+		}
 		return fmt.Sprintf("%.0f µs / %.0f µs", first/1e3, last/1e3)
 	})
 	row("memory (RSS), highest during the import", "", func(s *measuredSet) string { return mib(s.Fill.RSS) })

@@ -101,8 +101,13 @@ func (s *Service) searchBundle(c Call, x *finder, q *search.Search, p page) (*mo
 	}
 	e := model.Envelope{Type: model.Searchset, Links: links, Total: p.total}
 	size := 1 << 10
-	for _, h := range slices.Concat(p.hits, p.included) { // what is sealed is longer than what it holds
-		size += len(h.stored.Record.Body) + 1<<8
+	for _, h := range slices.Concat(p.hits, p.included) {
+		size += 1 << 8
+		if h.json != nil {
+			size += len(h.json)
+		} else {
+			size += len(h.stored.Record.Body) // what is sealed is longer than what it holds
+		}
 	}
 	return model.NewBundle(make([]byte, 0, size), e), nil
 }
