@@ -65,6 +65,13 @@ func (r *searchReport) importTable(b *strings.Builder) {
 	row("current version and index, bytes per resource", "≤ 2,500", each(func(z *sizes) int64 { return z.Store.Current.Bytes + z.Store.Index.Bytes }))
 	row("… of it the sealed version", "", each(func(z *sizes) int64 { return z.Store.Current.Bytes }))
 	row("… of it the index", "", each(func(z *sizes) int64 { return z.Store.Index.Bytes }))
+	row("…… of it postings / tokens of each resource", "", func(s *measuredSet) string {
+		z, n := s.Fill.Sizes.Store, float64(max(s.Fill.Sizes.Store.Current.Count, 1))
+		if z.Postings.Count == 0 {
+			return "–" // filled by an earlier version
+		}
+		return thousands(float64(z.Postings.Bytes)/n) + " / " + thousands(float64(z.Forward.Bytes)/n)
+	})
 	row("index entries per resource", "", func(s *measuredSet) string {
 		return fmt.Sprintf("%.1f", float64(s.Fill.Sizes.Store.Index.Count)/float64(max(s.Fill.Sizes.Store.Current.Count, 1)))
 	})

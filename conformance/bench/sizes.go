@@ -31,7 +31,10 @@ type sizes struct {
 		History size `json:"history"`
 		Index   size `json:"index"`
 		Feed    size `json:"feed"`
-		Tables  size `json:"tables"`
+		// Parts of Index.
+		Postings size `json:"postings"`
+		Forward  size `json:"forward"`
+		Tables   size `json:"tables"`
 	} `json:"store"`
 	Keystore struct {
 		Tables size `json:"tables"`
