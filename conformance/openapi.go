@@ -96,6 +96,9 @@ func (d *document) add(r Route) {
 
 // types are those for which a route is served.
 func (d *document) types(r Route) (types []string) {
+	if op := operationOf(r); op != "" {
+		return d.operationTypes(op, strings.Contains(r.Path, "/:id/"))
+	}
 	code := r.Code
 	if code == "" && !r.Form && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		code = "update" // what makes conditional writes possible
@@ -115,6 +118,9 @@ func (d *document) put(r Route, path, typ string, search []string) {
 		d.paths[path] = item
 	}
 	summary := r.Code
+	if op := operationOf(r); op != "" {
+		summary = "$" + op
+	}
 	if summary == "" {
 		summary = strings.ToLower(r.Method) + " " + path
 	}
@@ -151,6 +157,9 @@ func (d *document) operationParameters(r Route, typ string, search []string) (pa
 	case typ != "" && !r.Form && r.Method != http.MethodPost:
 		parameters = append(parameters, object{"name": "criteria", "in": "query", "style": "form", "explode": true,
 			"schema": reference("schemas", "search."+typ)})
+	}
+	if r.Method == http.MethodGet {
+		parameters = append(parameters, d.operationInputs(operationOf(r))...)
 	}
 	for _, name := range headersOf(r) {
 		parameters = append(parameters, reference("parameters", name))
@@ -195,7 +204,7 @@ func (d *document) requestBody(r Route, typ string) object {
 	default:
 		return nil
 	}
-	return object{"required": true, "content": content}
+	return object{"required": operationOf(r) == "", "content": content}
 }
 
 // templated turns /:type/:id into /{type}/{id}.

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func someRoutes() []conformance.Route {
 		{Method: "PATCH", Path: "/:type/:id", Code: "patch", Patch: true},
 		{Method: "DELETE", Path: "/:type/:id", Code: "delete"},
 		{Method: "GET", Path: "/:type/:id/_history/:version", Code: "vread"},
-		{Method: "GET", Path: "/Patient/:id/$everything"},
+		{Method: "GET", Path: "/:type/:id/$everything"}, {Method: "GET", Path: "/:type/$everything"}, {Method: "POST", Path: "/:type/:id/$everything"},
 	}
 }
 
@@ -30,7 +31,11 @@ func TestOpenAPIIsValid(t *testing.T) { // OpenAPI 3.1
 	t.Parallel()
 	s := everything()
 	for i := range s.Resources {
+		if typ := s.Resources[i].Type; typ == "Patient" || typ == "Encounter" {
+			s.Resources[i].Operations = []string{"everything"}
+		}
 		if s.Resources[i].Type == "AuditEvent" {
+			s.Resources[i].Operations = nil
 			s.Resources[i].Interactions, s.Resources[i].SearchParameters = []string{"read", "search-type"}, []string{"date"}
 		}
 	}
@@ -52,6 +57,15 @@ func TestOpenAPIIsValid(t *testing.T) { // OpenAPI 3.1
 	}
 	if patient.Post == nil || patient.Put == nil || audit.Get == nil || audit.Post != nil || audit.Put != nil {
 		t.Error("what is served for a type and what is not")
+	}
+	everything := doc.Paths.Value("/{type}/{id}/$everything")
+	if start := everything.Get.Parameters.GetByInAndName("query", "start"); start == nil || everything.Get.Summary != "$everything" || everything.Post.RequestBody.Value.Required {
+		t.Errorf("$everything: %+v", everything.Get.Parameters)
+	}
+	for path, want := range map[string][]any{"/{type}/{id}/$everything": {"Encounter", "Patient"}, "/{type}/$everything": {"Patient"}} {
+		if got := doc.Paths.Value(path).Get.Parameters.GetByInAndName("path", "type").Schema.Value.Enum; !slices.Equal(got, want) {
+			t.Errorf("%s: %v", path, got)
+		}
 	}
 	ids := map[string]bool{}
 	for _, item := range doc.Paths.Map() {
