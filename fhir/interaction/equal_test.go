@@ -86,9 +86,9 @@ func testEqual(t *testing.T, p *shop, role string, seed uint64) {
 	w := p.world(role)
 	q := searchtest.NewQuestions(w, seed)
 	c := p.as(role)
-	n := 400
+	n := 300
 	if role != "integration" {
-		n = 150
+		n = 100
 		q.Asks = func(typ, code string) bool { // the marks of a redacted view are made for who reads it
 			return code != "_tag" && code != "_security" && p.sees(c, typ, code)
 		}

@@ -65,7 +65,7 @@ type Plan struct {
 // Plan translates an expression, whose links must be resolved in the scope.
 func (v *Vault) Plan(ctx context.Context, e *search.Expression, s Scope) (Plan, error) {
 	b := &planner{v: v, ctx: ctx, e: e, scope: s, index: v.index.Load()}
-	b.Query.Type, b.Exact = e.Type, true
+	b.Query.Type, b.Exact = e.Type, v.wholeTokens
 	if err := b.pin(); err != nil {
 		return Plan{}, err
 	}

@@ -56,7 +56,8 @@ type Options struct {
 	Catalog      *search.Catalog
 	Policy       *IndexPolicy
 	// Tokenizer makes the tokenizer of an index key; nil means blind.New. Tests
-	// of the recheck give blind.NewInsecureTruncated.
+	// of the recheck give blind.NewInsecureTruncated, and no plan is exact then
+	// (decision 24).
 	Tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
 	// Table keeps the state of the index; it must be restored together with the
 	// store. Without one every start finds the index of existing records unknown.
@@ -75,8 +76,10 @@ type Vault struct {
 	catalog   *search.Catalog
 	policy    *IndexPolicy
 	tokenizer func(key secret.Bytes, tenant [16]byte) *blind.Tokenizer
-	index     atomic.Pointer[indexKeys]
-	decoy     *Stored
+	// wholeTokens: tokens have all their bits, so that equal ones mean equal terms.
+	wholeTokens bool
+	index       atomic.Pointer[indexKeys]
+	decoy       *Stored
 
 	table repository.Table
 	drain func(context.Context) error
@@ -93,7 +96,7 @@ type Vault struct {
 // New returns a vault. It makes sure of the keys of the decoy that equalises
 // the work for unknown ids, so it fails when the KMS does not answer.
 func New(ctx context.Context, o Options) (*Vault, error) {
-	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer,
+	v := &Vault{ring: o.Ring, cipher: o.Cipher, store: o.Store, comp: o.Compartments, catalog: o.Catalog, policy: o.Policy, tokenizer: o.Tokenizer, wholeTokens: o.Tokenizer == nil,
 		table: o.Table, drain: o.Drain, rebuildPage: reindexPage}
 	if v.tokenizer == nil {
 		v.tokenizer = blind.New
