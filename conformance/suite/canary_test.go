@@ -144,12 +144,22 @@ func (c *canary) use(t *testing.T, s *server) (id string, mustBeClean []*answer)
 		"/Patient?family=" + name + "&_summary=count", path + "/Observation?_count=1", "/Patient?address:contains=" + name + "&_elements=name"} {
 		s.do(t, clinician, "GET", get, nil, "Accept-Encoding", "identity").want(200)
 	}
+	for _, form := range []string{"family=" + name + "&_sort=given", "_has:Observation:patient:code:text=" + name, "name:contains=" + name + "&_include=*&_total=accurate",
+		"organization:Organization.name=" + name, "identifier:of-type=urn:" + name + "%7C" + name + "%7C" + name} {
+		s.do(t, clinician, "POST", "/Patient/_search", form, "Content-Type", "application/x-www-form-urlencoded", "Accept-Encoding", "identity").want(200)
+	}
+	if code, stdout, stderr := command(t, "search", "explain", "--data", s.dir, "Patient?family="+name); code != 0 || c.stands(stdout+stderr) {
+		t.Errorf("search explain: exit code %d, %s%s", code, stdout, stderr)
+	}
 	s.do(t, privacyOfficer, "GET", "/AuditEvent?patient="+id, nil).want(200)
 	s.do(t, integration, "POST", "", transaction(post(c.patient(""), "urn:uuid:"+uuid))).want(200)
 	redacted := s.do(t, researcher, "GET", path, nil).want(200)
 	c.checkRedacted(t, redacted, p)
 	return id, c.provoke(t, s, path)
 }
+
+// stands reports whether a marker stands in a text.
+func (c *canary) stands(text string) bool { return strings.Contains(text, c.core) }
 
 const uuid = "0b9c6d2e-3a65-4c9d-8f66-1f2f3a4b5c6d"
 
