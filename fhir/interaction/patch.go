@@ -23,8 +23,8 @@ const JSONPatchMedia = "application/json-patch+json"
 // alteration is a parsed patch of either form.
 type alteration interface {
 	Apply(root *fhir.Node) error
-	// Touches are the element names of each path.
-	Touches() [][]string
+	// Touches are the element names of each path, when they are known.
+	Touches() (names [][]string, known bool)
 }
 
 // Patch changes parts of a resource (R4 http.html#patch): a JSON Patch, or a
@@ -182,7 +182,11 @@ func (s *Service) reread(patched *fhir.Resource, previous *sealed.Stored) (*fhir
 // permitPaths refuses a patch that names what the mask hides, whether or not
 // it is there: a test would be an oracle (abuse 13).
 func (s *Service) permitPaths(resourceType string, mask maskSet, alter alteration) error {
-	for _, names := range alter.Touches() {
+	paths, known := alter.Touches()
+	if !known {
+		return fail(Denied, nil, "a caller who does not see everything names elements by names and indexes alone")
+	}
+	for _, names := range paths {
 		if len(names) == 0 || names[0] == "resourceType" || names[0] == "id" {
 			continue
 		}

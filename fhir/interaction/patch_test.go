@@ -87,6 +87,7 @@ func TestPatchOfAHiddenElementIsRefused(t *testing.T) {
 	}
 	for _, body := range [][]byte{
 		pathPatch("delete", "Patient.identifier[0]", ""), pathPatch("delete", "Patient.identifier[5]", ""),
+		pathPatch("delete", "Patient.identifier.where(value='4711')", ""), pathPatch("delete", "Patient.managingOrganization.where(%resource.identifier.value='4711')", ""),
 		pathPatch("replace", "Patient.identifier[0].value", `,{"name":"value","valueString":"1"}`),
 		pathPatch("add", "Patient", `,{"name":"name","valueString":"identifier"},{"name":"value","valueIdentifier":{"value":"1"}}`),
 		pathPatch("move", "Patient.name", `,{"name":"source","valueInteger":0},{"name":"destination","valueInteger":0}`),

@@ -8,13 +8,15 @@ import (
 )
 
 // Touches lists, for each path, the element names below the resource that its
-// operation reads or changes.
-func (p *FHIRPath) Touches() [][]string {
-	names := make([][]string, len(p.ops))
+// operation reads or changes. It is false when that cannot be told, because a
+// path is more than names and indexes.
+func (p *FHIRPath) Touches() (names [][]string, known bool) {
+	known = true
 	for i := range p.ops {
-		names[i] = p.ops[i].elements()
+		elements, simple := p.ops[i].elements()
+		names, known = append(names, elements), known && simple
 	}
-	return names
+	return names, known
 }
 
 // Apply changes root, a resource, in place. After an error, which is an *Error,
@@ -39,8 +41,10 @@ func (f *finder) apply(root *fhir.Node, o *pathOp) error {
 	if o.kind == "insert" || o.kind == "move" {
 		return f.inList(root, o)
 	}
-	places := f.find(root, o.steps)
+	places, err := f.places(root, o)
 	switch {
+	case err != nil:
+		return err
 	case len(places) == 0 && o.kind == "delete": // R4 fhirpatch.html: no error
 		return nil
 	case len(places) == 0:
@@ -112,17 +116,12 @@ func memberIndex(n *fhir.Node, name string) int {
 
 // inList inserts into a list, or moves inside of one.
 func (f *finder) inList(root *fhir.Node, o *pathOp) error {
-	last := o.steps[len(o.steps)-1]
-	if last.name == "" || len(o.steps) < 2 {
-		return because(ErrTarget, "the path must name a list")
+	items, err := f.places(root, o)
+	if err != nil {
+		return err
 	}
-	parents := f.find(root, o.steps[:len(o.steps)-1])
-	if len(parents) != 1 {
+	if len(items) == 0 || items[0].index < 0 || !whole(items) {
 		return because(ErrTarget, "the path does not select one list")
-	}
-	items := f.children(nil, parents[0], last.name)
-	if len(items) == 0 || items[0].index < 0 {
-		return because(ErrTarget, "the path selects no list")
 	}
 	list := items[0]
 	if o.kind == "move" {
@@ -145,4 +144,15 @@ func (f *finder) inList(root *fhir.Node, o *pathOp) error {
 	}
 	insertItem(list.parent, list.name, o.index, v)
 	return nil
+}
+
+// whole reports whether places are all of one list.
+func whole(items []place) bool {
+	first := items[0]
+	for i, p := range items {
+		if p.parent != first.parent || p.name != first.name || p.index != i {
+			return false
+		}
+	}
+	return len(items) == max(length(first.parent.Member(first.name)), length(first.parent.Member("_"+first.name)))
 }

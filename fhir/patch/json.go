@@ -82,15 +82,15 @@ func (o *jsonOp) read(n *fhir.Node) string {
 }
 
 // Touches lists, for each path, the member names that its operation reads or
-// changes, without the underscore of siblings.
-func (p *JSON) Touches() (names [][]string) {
+// changes, without the underscore of siblings; that is always known.
+func (p *JSON) Touches() (names [][]string, known bool) {
 	for i := range p.ops {
 		names = append(names, p.ops[i].path.elements())
 		if p.ops[i].from != nil {
 			names = append(names, p.ops[i].from.elements())
 		}
 	}
-	return names
+	return names, true
 }
 
 // Apply changes root in place. After an error, which is an *Error, root is

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
+	"github.com/fieldseal/fieldseal/fhir/fhirpath"
 )
 
 // FHIRPath is a parsed FHIRPath Patch.
@@ -17,7 +18,8 @@ type FHIRPath struct {
 type pathOp struct {
 	kind                       string
 	text                       string
-	steps                      []step
+	steps                      []step               // of a simple path
+	expression                 *fhirpath.Expression // of any other
 	name                       string
 	value                      *fhir.Node // the part that carries the value
 	index, source, destination int        // -1 when absent
@@ -85,7 +87,10 @@ func (o *pathOp) read(n *fhir.Node) string {
 func (o *pathOp) check() string {
 	var ok bool
 	if o.steps, ok = parsePath(o.text); !ok {
-		return "path must be made of element names and indexes, such as Patient.contact[0].name"
+		var err error
+		if o.expression, err = fhirpath.Compile(o.text); o.text == "" || err != nil {
+			return "path is no FHIRPath expression" // what is wrong with it may quote it
+		}
 	}
 	needs := map[string]bool{}
 	switch o.kind {
@@ -131,20 +136,25 @@ func position(part *fhir.Node) (int, bool) {
 	return 0, false
 }
 
-// String shows the operation's path.
+// String shows the operation's path; an expression may hold values and is not
+// shown.
 func (o *pathOp) String() string {
 	s := pathString(o.steps)
+	if o.expression != nil {
+		s = "an expression"
+	}
 	if o.name != "" {
 		s += "." + o.name
 	}
 	return s
 }
 
-// elements are the names that the operation touches, below the resource.
-func (o *pathOp) elements() []string {
+// elements are the names that the operation touches, below the resource; false
+// when an expression could touch anything.
+func (o *pathOp) elements() ([]string, bool) {
 	names := pathElements(o.steps)
 	if o.name != "" {
 		names = append(names, o.name)
 	}
-	return names
+	return names, o.expression == nil
 }
