@@ -49,7 +49,10 @@ func extension(in *invocation, c Collection) (Collection, error) {
 // extensions are the extensions, or modifier extensions, of an element.
 func (in *invocation) extensions(e *Element, name string) (Collection, error) {
 	list := e.child(name, nil)
-	return list, in.ev.spend(in.pos, len(list)+e.width()/16)
+	if err := in.ev.spend(in.pos, e.width()/16); err != nil {
+		return nil, err
+	}
+	return list, in.ev.reach(in.pos, list)
 }
 
 func getValue(in *invocation, c Collection) (Collection, error) {

@@ -3,6 +3,7 @@ package fhirpath_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,33 @@ func TestHostileExpressionsEnd(t *testing.T) {
 		}
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s took %s", name, took)
+		}
+	}
+}
+
+// Objects with very many members cost steps by their width.
+func TestWideObjectsEnd(t *testing.T) {
+	t.Parallel()
+	var wide strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&wide, `"x%d":1,`, i)
+	}
+	text := `{"resourceType":"Patient",` + wide.String() + `"contained":[{` + wide.String() + `"resourceType":"Organization","id":"o"}],"extension":[{` + wide.String() + `"url":"u"}],` +
+		`"managingOrganization":{` + wide.String() + `"reference":"#o"},"maritalStatus":{"coding":[{` + wide.String() + `"code":"M"}]}}`
+	r, err := fhir.Parse([]byte(text), fhir.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, expression := range []string{"%context.id", "%context.contained", "%context.extension('u')", "%o.resolve()", "%context.maritalStatus.memberOf('http://hl7.org/fhir/ValueSet/narrative-status')",
+		"%context.children()", "%context.maritalStatus.coding.code", "%o.reference", "%context.contained.distinct()"} {
+		e, err := fhirpath.Compile("defineVariable('o', managingOrganization).select(1.repeat(iif($this < 20000, $this + 1, {})).select(iif(" + expression + ".empty(), 1, 2)))")
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = e.Evaluate(t.Context(), fhirpath.Context{Focus: fhirpath.Root(r), Limits: fhirpath.Limits{Steps: 500_000}})
+		if !errors.Is(err, fhirpath.ErrLimit) || time.Since(start) > 20*time.Second {
+			t.Errorf("%s: %v after %s", expression, err, time.Since(start))
 		}
 	}
 }

@@ -108,10 +108,22 @@ func (n *member) eval(ev *evaluation, _ *scope, in Collection) (Collection, erro
 			out = v.child(n.name, out)
 		}
 	}
-	if err := ev.spend(n.pos, len(out)); err != nil {
+	if err := ev.reach(n.pos, out); err != nil {
 		return nil, err
 	}
 	return out, ev.hold(n.pos, out)
+}
+
+// reach charges for items that were stepped to: each, and looking for a member
+// in it, as for the resourceType of a resource or the url of an extension.
+func (ev *evaluation) reach(pos int, c Collection) error {
+	total := len(c)
+	for _, item := range c {
+		if e, ok := item.(*Element); ok {
+			total += e.width() / 16
+		}
+	}
+	return ev.spend(pos, total)
 }
 
 // child are the members of a TypeInfo (N1 §9.2).

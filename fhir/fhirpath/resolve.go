@@ -15,6 +15,9 @@ func resolve(in *invocation, c Collection) (Collection, error) {
 		e, _ := item.(*Element)
 		target := ""
 		if e != nil && e.typ.Name == "Reference" {
+			if err := in.ev.spend(in.pos, e.width()/16); err != nil {
+				return nil, err
+			}
 			target = e.node.Member("reference").Text()
 		} else if s, ok := convert(item).(String); ok {
 			target = string(s)
@@ -75,10 +78,10 @@ func (ev *evaluation) contained(from *Element, id string) (*Element, error) {
 	list := outer.child("contained", nil)
 	for _, c := range list {
 		if e := c.(*Element); e.node.Member("id").Text() == id {
-			return e, ev.spend(0, len(list))
+			return e, ev.reach(0, list)
 		}
 	}
-	return nil, ev.spend(0, len(list))
+	return nil, ev.reach(0, list)
 }
 
 // around is the nearest resource of the type that contains the element.
@@ -101,7 +104,7 @@ func (ev *evaluation) entry(bundle, from *Element, reference string) (*Element, 
 	if index == nil {
 		index = map[string]*Element{}
 		entries := bundle.child("entry", nil)
-		if err := ev.spend(0, 4*len(entries)); err != nil {
+		if err := ev.reach(0, entries); err != nil {
 			return nil, err
 		}
 		for _, item := range entries {

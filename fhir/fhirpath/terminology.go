@@ -13,13 +13,17 @@ func (in *invocation) codings(item Item) ([]coded, error) {
 	}
 	switch e.typ.Name {
 	case "Coding":
-		return []coded{codedOf(e.node)}, nil
+		return []coded{codedOf(e.node)}, in.ev.spend(in.pos, e.width()/16)
 	case "CodeableConcept":
+		list := e.child("coding", nil)
+		if err := in.ev.reach(in.pos, append(list, e)); err != nil {
+			return nil, err
+		}
 		var out []coded
-		for _, c := range e.child("coding", nil) {
+		for _, c := range list {
 			out = append(out, codedOf(c.(*Element).node))
 		}
-		return out, in.ev.spend(in.pos, len(out)+e.width()/16)
+		return out, nil
 	case "Quantity":
 		return []coded{codedOf(e.node)}, nil
 	}
