@@ -196,6 +196,23 @@ func TestStreamStopsWhenTheTrailFails(t *testing.T) {
 	p.refused(a, err, Unavailable)
 }
 
+// A stream that a crash cut off leaves an intent; what was sent has events of
+// its own.
+func TestInterruptedStreamIsConcludedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	p := newLives(t)
+	p.chart(30)
+	p.restart()
+	if _, err := p.Recover(t.Context()); err != nil { // of what the chart left
+		t.Fatal(err)
+	}
+	a, err := p.Operate(t.Context(), p.as("clinician"), Invocation{Code: "everything", Type: "Patient", ID: "p1"})
+	p.must(err)
+	p.restart()
+	p.recover("nothing-to-compare Patient")
+	a.stop(nil)
+}
+
 func TestLastN(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
