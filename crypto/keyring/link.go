@@ -29,7 +29,7 @@ type linkKeys struct {
 }
 
 // linkKey derives the key of a day from the secret of storage ids, which is
-// never rotated: links live for a day, a rotation would break those under way.
+// never rotated: a rotation would break the links under way.
 func (r *Ring) linkKey(day uint32) (cipher.AEAD, error) {
 	r.link.mu.Lock()
 	defer r.link.mu.Unlock()

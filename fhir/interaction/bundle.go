@@ -157,6 +157,10 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 	case slices.Contains(seg, ".."), slices.Contains(seg, "."):
 	case len(seg) == 1 && seg[0] == "":
 		return s.SearchSystem(ctx, c, rawQuery)
+	case len(seg) == 1 && seg[0] == "_history":
+		return s.HistorySystem(ctx, c, rawQuery)
+	case len(seg) == 2 && seg[1] == "_history":
+		return s.HistoryType(ctx, c, seg[0], rawQuery)
 	case len(seg) == 1:
 		return s.Search(ctx, c, seg[0], rawQuery)
 	case len(seg) == 2:

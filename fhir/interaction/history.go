@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/trace"
@@ -17,15 +15,9 @@ import (
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
-// Page sizes of a history.
-const (
-	defaultHistory = 50
-	maxHistory     = 1000
-)
-
-// History answers the versions of one resource, newest first, each decided by
-// itself (R4 http.html#history). rawQuery may hold _count, or the _page of a
-// link to the next page.
+// History answers the versions of one resource, newest first unless asked
+// otherwise, each decided by itself (R4 http.html#history). rawQuery may hold
+// _count, _since, _at and _sort, or the _page of a link to the next page.
 func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuery string) (a *Answer, err error) {
 	ctx, end := s.start(ctx, &c, trace.History)
 	defer func() { end(err) }()
@@ -42,17 +34,14 @@ func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuer
 }
 
 func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceType, id, rawQuery string) (*Answer, error) {
-	rawQuery, from, err := s.resume(c, historyPath(resourceType, id), rawQuery)
+	path := resourceType + "/" + id + "/_history"
+	rawQuery, from, err := s.resume(c, path, rawQuery)
 	if err != nil {
 		return nil, err
 	}
-	count, err := historyQuery(rawQuery)
+	q, err := parseHistory(rawQuery)
 	if err != nil {
 		return nil, err
-	}
-	before := uint64(1 << 62)
-	if from.Before > 0 {
-		before = from.Before
 	}
 	g, err := s.decide(ctx, c, &ev, authz.Read, resourceType)
 	if err != nil {
@@ -66,60 +55,124 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	if ceiling == 0 {
 		return nil, repository.ErrNotFound
 	}
-	hits, next, err := s.versions(ctx, c, g, current, ceiling, before, count)
+	v := versions{s: s, c: c, g: g, q: q, current: current, ceiling: ceiling}
+	if err := v.collect(ctx, from.Before); err != nil {
+		return nil, err
+	}
+	p := historyPage{path: path, rawQuery: rawQuery, hits: v.hits, total: v.total}
+	if v.next != 0 {
+		p.next = &position{Before: v.next}
+	}
+	ev.Entities = ev.Entities[:0]
+	return s.historyBundle(ctx, c, g, ev, p)
+}
+
+// versions collects a page of one resource's versions.
+type versions struct {
+	s       *Service
+	c       Call
+	g       authz.Grant
+	q       historyQuery
+	current *sealed.Stored
+	ceiling field.ClassSet // what the current labels leave visible
+
+	hits  []hit
+	next  uint64 // where the next page begins, 0 on the last
+	total *int   // on the first page, unless there are too many to count
+}
+
+// collect goes through the versions from a position on (0: the first page). A
+// page ends early when more would not fit.
+func (v *versions) collect(ctx context.Context, from uint64) error {
+	last := uint64(v.current.Record.Version)
+	count, n, step := from == 0 && last <= maxHistory, last, ^uint64(0)
+	if v.q.ascending {
+		n, step = 1, 1
+	}
+	if from != 0 {
+		n = from
+	}
+	sum := 0
+	for ; n > 0 && n <= last; n += step {
+		st, mask, err := v.visible(ctx, repository.Version(n))
+		if err != nil {
+			return err
+		}
+		switch {
+		case mask == 0:
+			continue
+		case v.next != 0: // only the total is missing
+		case len(v.hits) < v.q.count && v.c.room.take(len(st.Record.Body)):
+			v.hits = append(v.hits, hit{stored: st, mask: mask})
+		case len(v.hits) == 0:
+			return answerTooLarge()
+		default:
+			v.next = n
+		}
+		if sum++; v.next != 0 && !count {
+			return nil
+		}
+	}
+	if count {
+		v.total = &sum
+	}
+	return nil
+}
+
+// visible decides on one version: by its own labels and by the current ones,
+// the stricter wins.
+func (v *versions) visible(ctx context.Context, n repository.Version) (*sealed.Stored, field.ClassSet, error) {
+	st, err := v.s.Vault.LoadVersion(ctx, v.current.Record.Key, n)
+	if errors.Is(err, sealed.ErrErased) || errors.Is(err, repository.ErrNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	in, err := v.s.inTime(ctx, v.q, st.Record.Key, n, st.Record.Updated)
+	mask := v.s.visible(ctx, v.g, st) & v.ceiling
+	if err != nil || !in || redact.Withheld(st.Head, mask) {
+		return nil, 0, err
+	}
+	return st, mask, nil
+}
+
+// historyPage is one page of a history.
+type historyPage struct {
+	path, rawQuery string
+	hits           []hit
+	total          *int
+	next           *position
+	monitor        *position // where a feed goes on once there is more
+}
+
+func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev audit.Event, p historyPage) (*Answer, error) {
+	links := []model.Link{{Relation: "self", URL: s.Base + "/" + p.path + query(p.rawQuery)}}
+	for _, l := range []struct {
+		relation string
+		at       *position
+	}{{"next", p.next}, {"monitor", p.monitor}} {
+		if l.at == nil {
+			continue
+		}
+		url, err := s.nextLink(c, p.path, p.rawQuery, *l.at)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, model.Link{Relation: l.relation, URL: url})
+	}
+	entries, err := s.historyEntries(ctx, p.hits)
 	if err != nil {
 		return nil, err
 	}
-	return s.historyBundle(ctx, c, g, ev, resourceType, id, rawQuery, hits, next)
-}
-
-// versions collects visible versions below the one given, newest first. A page
-// ends early when more would not fit.
-func (s *Service) versions(ctx context.Context, c Call, g authz.Grant, current *sealed.Stored, ceiling field.ClassSet, before uint64, count int) (hits []hit, next uint64, err error) {
-	for n := min(uint64(current.Record.Version), before-1); n > 0; n-- {
-		if len(hits) == count {
-			return hits, n + 1, nil
-		}
-		st, err := s.Vault.LoadVersion(ctx, current.Record.Key, repository.Version(n))
-		if errors.Is(err, sealed.ErrErased) || errors.Is(err, repository.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		mask := s.visible(ctx, g, st) & ceiling
-		switch {
-		case mask == 0 || redact.Withheld(st.Head, mask):
-		case c.room.take(len(st.Record.Body)):
-			hits = append(hits, hit{stored: st, mask: mask})
-		case len(hits) == 0:
-			return nil, 0, answerTooLarge()
-		default:
-			return hits, n + 1, nil
-		}
+	size := 0
+	for _, e := range entries {
+		size += len(e.Resource) + entryOverhead
 	}
-	return hits, 0, nil
-}
-
-func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev audit.Event, resourceType, id, rawQuery string, hits []hit, next uint64) (*Answer, error) {
-	base := s.Base + "/" + resourceType + "/" + id
-	links := []model.Link{{Relation: "self", URL: base + "/_history" + query(rawQuery)}}
-	if next != 0 {
-		link, err := s.nextLink(c, historyPath(resourceType, id), rawQuery, position{Before: next})
-		if err != nil {
-			return nil, err
-		}
-		links = append(links, model.Link{Relation: "next", URL: link})
-	}
-	w := model.NewBundle(nil, model.Envelope{Type: model.History, Links: links})
-	ev.Entities = ev.Entities[:0]
-	for _, h := range hits {
-		e, err := s.historyEntry(h, base)
-		if err != nil {
-			return nil, err
-		}
-		w.Add(e)
-		ev.Entities = append(ev.Entities, entity(h.stored.Head, resourceType, uint64(h.stored.Record.Version), h.mask))
+	w := model.NewBundle(make([]byte, 0, size+entryOverhead), model.Envelope{Type: model.History, Links: links, Total: p.total})
+	for i, h := range p.hits {
+		w.Add(entries[i])
+		ev.Entities = append(ev.Entities, entity(h.stored.Head, h.stored.Record.Key.Type, uint64(h.stored.Record.Version), h.mask))
 	}
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
@@ -128,9 +181,22 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 	return release(g, receipt, Answer{status: http.StatusOK, body: w.Finish()})
 }
 
-func (s *Service) historyEntry(h hit, base string) (model.Entry, error) {
+// entryOverhead is about what an entry has around its resource.
+const entryOverhead = 512
+
+func (s *Service) historyEntries(ctx context.Context, hits []hit) ([]model.Entry, error) {
+	entries := make([]model.Entry, len(hits))
+	err := inParallel(ctx, len(hits), func(i int) (err error) {
+		entries[i], err = s.historyEntry(hits[i])
+		return err
+	})
+	return entries, err
+}
+
+func (s *Service) historyEntry(h hit) (model.Entry, error) {
 	rec := h.stored.Record
-	e := model.Entry{FullURL: base, Request: &model.Request{Method: "PUT", URL: rec.Key.Type + "/" + h.stored.Head.ID},
+	path := rec.Key.Type + "/" + h.stored.Head.ID
+	e := model.Entry{FullURL: s.Base + "/" + path, Request: &model.Request{Method: "PUT", URL: path},
 		Response: &model.Response{Status: "200", ETag: versionTag(rec.Version), LastModified: instant(h.stored.Head.Updated)}}
 	switch {
 	case rec.Deleted:
@@ -144,32 +210,6 @@ func (s *Service) historyEntry(h hit, base string) (model.Entry, error) {
 	var err error
 	e.Resource, e.Response.ETag, err = s.view(h.stored, h.mask)
 	return e, err
-}
-
-func historyPath(resourceType, id string) string { return resourceType + "/" + id + "/_history" }
-
-func historyQuery(rawQuery string) (count int, err error) {
-	count = defaultHistory
-	values, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return 0, fail(Malformed, err, "the query string is malformed")
-	}
-	for name := range values {
-		switch name {
-		case "_count":
-			n, err := strconv.Atoi(values.Get(name))
-			if err != nil || n < 1 {
-				return 0, fail(Malformed, err, "_count must be a positive number")
-			}
-			count = min(n, maxHistory)
-		case "_format", "_pretty":
-		default:
-			f := fail(Malformed, nil, "a history takes _count; another parameter was given")
-			f.Issues[0].Code = "not-supported"
-			return 0, f
-		}
-	}
-	return count, nil
 }
 
 func query(raw string) string {

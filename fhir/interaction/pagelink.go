@@ -11,8 +11,12 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// pageLife is how long the link to a next page is good for (decision 28).
-const pageLife = 24 * time.Hour
+// How long a link is good for: one to a next page (decision 28), and one from
+// which a feed goes on, whose follower may have been down.
+const (
+	pageLife = 24 * time.Hour
+	feedLife = 90 * 24 * time.Hour
+)
 
 // position is where a page begins: of a search behind a record in the engine's
 // order of one expression, or behind a rank in a sorted one; of a history or of
@@ -23,7 +27,9 @@ type position struct {
 	Asked   int64            `json:"n,omitempty"` // when the first page was asked for, microseconds
 	Started repository.Stamp `json:"s,omitempty"` // of the first page, for sorted ones
 	Rank    *rank            `json:"r,omitempty"`
-	Before  uint64           `json:"b,omitempty"` // version of a history, number of an audit event
+	Before  uint64           `json:"b,omitempty"` // version where a history goes on, number of an audit event
+	Feed    string           `json:"f,omitempty"` // change in the store's feed, hex
+	Follow  bool             `json:"w,omitempty"` // the end of the feed: more is to come
 }
 
 // begins reports whether the position is before everything.
@@ -64,12 +70,16 @@ func (s *Service) resume(c Call, path, rawQuery string) (string, position, error
 func linkBinding(c Call, path string) string { return c.Subject.ID() + "\x00" + path }
 
 func badLink() *Failure {
-	return fail(Malformed, nil, "the page link is not valid here: it was altered, is older than a day or was made for another caller; start the search anew")
+	return fail(Malformed, nil, "the page link is not valid here: it was altered, is too old or was made for another caller; start anew")
 }
 
 // nextLink seals a position.
 func (s *Service) nextLink(c Call, path, rawQuery string, at position) (string, error) {
-	plain, err := json.Marshal(continuation{Query: rawQuery, Position: at, Expires: time.Now().Add(pageLife).Unix()})
+	life := pageLife
+	if at.Follow {
+		life = feedLife
+	}
+	plain, err := json.Marshal(continuation{Query: rawQuery, Position: at, Expires: time.Now().Add(life).Unix()})
 	if err != nil {
 		return "", err
 	}

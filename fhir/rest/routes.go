@@ -122,6 +122,14 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Delete(c.Request.Context(), call, c.Param("type"), c.Param("id"))
 		}},
+	{methods: get, path: "/_history", serves: []Interaction{{System, "history-system"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.HistorySystem(c.Request.Context(), call, c.Request.URL.RawQuery)
+		}},
+	{methods: get, path: "/:type/_history", serves: []Interaction{{Type, "history-type"}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
+			return h.Service.HistoryType(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
+		}},
 	{methods: get, path: "/:type/:id/_history", serves: []Interaction{{Type, "history-instance"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.History(c.Request.Context(), call, c.Param("type"), c.Param("id"), c.Request.URL.RawQuery)
