@@ -5,9 +5,10 @@
 // Security notes: every problem names the entry's index and never a value; the
 // number of entries is bounded before any of them is looked at; two entries
 // that write the same resource are refused, because their order would decide
-// silently. Resolve asks its Resolver about conditional references, so the
-// Resolver must answer as a search by the same caller would, or a transaction
-// becomes an oracle.
+// silently, and so are conditions that what another entry writes would fulfil.
+// Resolve asks its Resolver about conditional references, so the Resolver must
+// answer as a search by the same caller would, or a transaction becomes an
+// oracle.
 //
 // Kept compatible: the processing order, and that the bytes of an entry's
 // resource change only where a reference is rewritten.
@@ -16,6 +17,8 @@ package bundle
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/fieldseal/fieldseal/fhir"
 )
@@ -36,23 +39,31 @@ type Entry struct {
 	// For a POST, Resolve fills ID.
 	Type, ID, Query string
 
-	IfNoneExist, IfMatch, IfNoneMatch, IfModifiedSince string
+	IfNoneExist, IfMatch, IfNoneMatch string
+	IfModifiedSince                   time.Time
 
 	Resource *fhir.Resource // nil for GET, HEAD and DELETE
 	Existing bool           // POST whose IfNoneExist matched: nothing is written
+	Created  bool           // no stored resource matched: this one is to be new
+	Assigned bool           // its id is the server's
 
 	// Issues are the structural problems of an entry of a batch, where other
 	// entries proceed. In a transaction New returns them instead.
 	Issues fhir.Issues
 }
 
+// Target is the resource of a write whose identity is known, as a relative
+// reference.
+func (e *Entry) Target() string { return e.Type + "/" + e.ID }
+
 func (e *Entry) writes() bool { return e.Method != "GET" && e.Method != "HEAD" }
 
 // Options configure New.
 type Options struct {
-	Base       string // own FHIR base without a slash at the end
-	MaxEntries int    // 0 means DefaultMaxEntries
-	Types      Types  // nil: only references, narrative and value[x] are rewritten
+	Base       string              // own FHIR base without a slash at the end
+	MaxEntries int                 // 0 means DefaultMaxEntries
+	Types      Types               // nil: only references, narrative and value[x] are rewritten
+	NewID      func(*Entry) string // the logical id of a new resource; for transactions
 }
 
 // Plan is a checked batch or transaction.
@@ -60,7 +71,15 @@ type Plan struct {
 	transaction bool
 	entries     []*Entry
 	types       Types
-	targets     map[string]string // fullUrl → Type/id, filled by Resolve
+	base        string
+	newID       func(*Entry) string
+
+	// Of Resolve.
+	resolver Resolver
+	targets  map[string]*Entry   // by fullUrl
+	known    map[string][]string // conditional references that were resolved
+	written  map[string]bool     // Type/id of what the transaction writes
+	byType   map[string][]*Entry // that give a resource of the type new content
 }
 
 // New checks the Bundle and takes it over: the entries' resources are parts
@@ -75,7 +94,7 @@ func New(r *fhir.Resource, o Options) (*Plan, error) {
 		o.MaxEntries = DefaultMaxEntries
 	}
 	list := r.Root().Member("entry")
-	p := &Plan{transaction: kind == "transaction", types: o.Types, targets: map[string]string{}}
+	p := &Plan{transaction: kind == "transaction", types: o.Types, base: o.Base, newID: o.NewID}
 	if list == nil {
 		return p, nil
 	}
@@ -92,7 +111,7 @@ func New(r *fhir.Resource, o Options) (*Plan, error) {
 		all = append(all, e.Issues...)
 	}
 	all = append(all, p.duplicateURLs()...)
-	all = append(all, p.DuplicateTargets()...)
+	all = append(all, p.duplicateTargets()...)
 	if p.transaction && all.HasErrors() {
 		return nil, all
 	}
@@ -143,29 +162,37 @@ func (p *Plan) duplicateURLs() (all fhir.Issues) {
 		if e.FullURL == "" {
 			continue
 		}
-		if first, dup := seen[e.FullURL]; dup {
+		if first, dup := seen[canonicalURL(e.FullURL)]; dup {
 			all = append(all, e.add(invalid(e.path("fullUrl"), "the same fullUrl as entry "+strconv.Itoa(first))))
 			continue
 		}
-		seen[e.FullURL] = e.Index
+		seen[canonicalURL(e.FullURL)] = e.Index
 	}
 	return all
 }
 
-// DuplicateTargets finds writes of one resource by two entries. New calls it;
+// canonicalURL is a fullUrl as it is compared: the hexadecimal digits of a UUID
+// may be written either way (RFC 4122 §3).
+func canonicalURL(s string) string {
+	if len(s) == len("urn:uuid:")+36 && strings.EqualFold(s[:9], "urn:uuid:") {
+		return strings.ToLower(s)
+	}
+	return s
+}
+
+// duplicateTargets finds writes of one resource by two entries. New calls it;
 // Resolve calls it again when conditional targets are known.
-func (p *Plan) DuplicateTargets() (all fhir.Issues) {
+func (p *Plan) duplicateTargets() (all fhir.Issues) {
 	seen := make(map[string]int, len(p.entries))
 	for _, e := range p.entries {
 		if !e.writes() || e.ID == "" || e.Existing || len(e.Issues) > 0 {
 			continue
 		}
-		key := e.Type + "/" + e.ID
-		if first, dup := seen[key]; dup {
+		if first, dup := seen[e.Target()]; dup {
 			all = append(all, e.add(invalid(e.path("request.url"), "the same resource is written by entry "+strconv.Itoa(first))))
 			continue
 		}
-		seen[key] = e.Index
+		seen[e.Target()] = e.Index
 	}
 	return all
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/fhirtest"
 )
 
-// server is a Resolver over a table of criteria.
+// server is a Resolver over a table of criteria. New content matches
+// "identifier=X" when X stands in it.
 type server struct {
-	next  int
 	asked map[string]int
 	ids   map[string][]string
 }
@@ -24,14 +24,31 @@ func newServer(ids map[string][]string) *server {
 	return &server{ids: ids, asked: map[string]int{}}
 }
 
-func (s *server) AssignID(*bundle.Entry) (string, error) {
-	s.next++
-	return fmt.Sprintf("new%d", s.next), nil
+func (s *server) Match(typ, query string, without map[string]bool) (ids []string, err error) {
+	s.asked[typ+"?"+query]++
+	for _, id := range s.ids[typ+"?"+query] {
+		if !without[typ+"/"+id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
-func (s *server) Match(typ, query string) ([]string, error) {
-	s.asked[typ+"?"+query]++
-	return s.ids[typ+"?"+query], nil
+func (s *server) Holds(_, query string, among []*bundle.Entry) (found []*bundle.Entry, err error) {
+	_, value, _ := strings.Cut(query, "=")
+	for _, e := range among {
+		if strings.Contains(string(e.Resource.AppendJSON(nil)), `"value":"`+value+`"`) && len(found) < 2 {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+func (s *server) Next(e *bundle.Entry) (string, error) {
+	if e.Method == "POST" && !e.Existing {
+		return "1", nil
+	}
+	return "5", nil
 }
 
 const base = "http://me.example/fhir"
@@ -42,7 +59,16 @@ func plan(t *testing.T, kind string, entries ...string) (*bundle.Plan, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bundle.New(r, bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default())})
+	return bundle.New(r, options())
+}
+
+// options give new resources the ids new1, new2, …
+func options() bundle.Options {
+	n := 0
+	return bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default()), NewID: func(*bundle.Entry) string {
+		n++
+		return fmt.Sprintf("new%d", n)
+	}}
 }
 
 func entry(fullURL, method, url, resource string) string {
@@ -59,6 +85,7 @@ func entry(fullURL, method, url, resource string) string {
 const (
 	uuid1 = "urn:uuid:11111111-1111-1111-1111-111111111111"
 	uuid2 = "urn:uuid:22222222-2222-2222-2222-222222222222"
+	uuid3 = "urn:uuid:abcdef33-3333-3333-3333-333333333333"
 )
 
 // R4 http.html#trules
@@ -78,6 +105,18 @@ func TestRewrite(t *testing.T) {
 		{"string that looks like one stays", `{"identifier":[{"system":"urn:ietf:rfc:3986","value":"` + uuid1 + `"}]}`, `{"identifier":[{"system":"urn:ietf:rfc:3986","value":"` + uuid1 + `"}]}`},
 		{"narrative", `{"text":{"div":"<div><a href=\"` + uuid1 + `\">\u003c</a><img src='` + uuid1 + `'/>` + uuid1 + ` 1.00</div>"}}`,
 			`{"text":{"div":"<div><a href=\"Patient/new1\">\u003c</a><img src='Patient/new1'/>` + uuid1 + ` 1.00</div>"}}`},
+		{"narrative with escapes", `{"text":{"div":"\u00e9\ud83d\ude00<div><a  title=\u0022x\" h\u0072ef = \"\u0075` + uuid1[1:] + `#p\">\u003c<\/a>\u0041</div>"}}`,
+			`{"text":{"div":"\u00e9\ud83d\ude00<div><a  title=\u0022x\" h\u0072ef = \"Patient/new1#p\">\u003c<\/a>\u0041</div>"}}`},
+		{"narrative links only", `{"text":{"div":"<div href=\"` + uuid1 + `\"><!-- <a href=\"` + uuid1 + `\"/> --><a data-href=\"` + uuid1 + `\" title=\"href='` + uuid1 + `'\"/></div>"}}`,
+			`{"text":{"div":"<div href=\"` + uuid1 + `\"><!-- <a href=\"` + uuid1 + `\"/> --><a data-href=\"` + uuid1 + `\" title=\"href='` + uuid1 + `'\"/></div>"}}`},
+		{"narrative, relative", `{"text":{"div":"<div><a href=\"Patient/tmp\"/><a href=\"Patient/other\"/><a href=\"#here\"/></div>"}}`,
+			`{"text":{"div":"<div><a href=\"Patient/new2\"/><a href=\"Patient/other\"/><a href=\"#here\"/></div>"}}`},
+		{"narrative that ends early", `{"text":{"div":"<div><a href=\"` + uuid1 + `"}}`, `{"text":{"div":"<div><a href=\"` + uuid1 + `"}}`},
+		{"UUID in capitals", `{"subject":{"reference":"urn:uuid:ABCDEF33-3333-3333-3333-333333333333"}}`, `{"subject":{"reference":"Patient/new3"}}`},
+		{"another server's address of what is stored here", `{"subject":{"reference":"http://other.example/Patient/9"}}`, `{"subject":{"reference":"Patient/9"}}`},
+		{"the version in the Bundle", `{"subject":{"reference":"http://other.example/Patient/9/_history/3"},"focus":[{"reference":"` + uuid3 + `/_history/7"}]}`,
+			`{"subject":{"reference":"Patient/9/_history/5"},"focus":[{"reference":"Patient/new3/_history/1"}]}`},
+		{"another version than that in the Bundle", `{"subject":{"reference":"http://other.example/Patient/9/_history/2"}}`, `{"subject":{"reference":"http://other.example/Patient/9/_history/2"}}`},
 		{"version stays", `{"subject":{"reference":"Patient/9/_history/2"}}`, `{"subject":{"reference":"Patient/9/_history/2"}}`},
 		{"other urn stays", `{"subject":{"reference":"` + uuid2 + `"}}`, `{"subject":{"reference":"` + uuid2 + `"}}`},
 		{"own base", `{"subject":{"reference":"` + base + `/Patient/tmp"}}`, `{"subject":{"reference":"Patient/new2"}}`},
@@ -90,6 +129,8 @@ func TestRewrite(t *testing.T) {
 			p, err := plan(t, "transaction",
 				entry(uuid1, "POST", "Patient", `{"resourceType":"Patient"}`),
 				entry(base+"/Patient/tmp", "POST", "Patient", `{"resourceType":"Patient"}`),
+				entry("http://other.example/Patient/9", "PUT", "Patient/9", `{"resourceType":"Patient","id":"9","meta":{"versionId":"3"}}`),
+				entry(uuid3, "POST", "Patient", `{"resourceType":"Patient","meta":{"versionId":"7"}}`),
 				entry(base+"/Observation/tmp", "POST", "Observation", `{"resourceType":"Observation",`+c.in[1:]))
 			if err != nil {
 				t.Fatal(err)
@@ -97,8 +138,8 @@ func TestRewrite(t *testing.T) {
 			if err := p.Resolve(newServer(map[string][]string{"Practitioner?identifier=s|v": {"77"}})); err != nil {
 				t.Fatal(err)
 			}
-			got := string(p.Entries()[2].Resource.AppendJSON(nil))
-			if want := `{"resourceType":"Observation",` + c.want[1:]; got != want {
+			got := string(p.Entries()[4].Resource.AppendJSON(nil))
+			if want := `{"resourceType":"Observation","id":"new4",` + c.want[1:]; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
@@ -112,6 +153,8 @@ func TestNewRefuses(t *testing.T) {
 		name, path string
 		entries    []string
 	}{
+		{"ifMatch of a POST", "Bundle.entry[0].request.ifMatch", []string{strings.Replace(entry("", "POST", "Patient", patient), `"url"`, `"ifMatch":"W/\"1\"","url"`, 1)}},
+		{"ifModifiedSince that is no instant", "Bundle.entry[0].request.ifModifiedSince", []string{strings.Replace(entry("", "GET", "Patient/1", ""), `"url"`, `"ifModifiedSince":"2020","url"`, 1)}},
 		{"no request", "Bundle.entry[0].request", []string{`{}`}},
 		{"unknown method", "Bundle.entry[0].request.method", []string{entry("", "TRACE", "Patient", patient)}},
 		{"lower case method", "Bundle.entry[0].request.method", []string{entry("", "post", "Patient", patient)}},
@@ -227,6 +270,51 @@ func TestConditionalWrites(t *testing.T) {
 	}
 }
 
+// identified is a resource that holds an identifier.
+func identified(typ, value string) string {
+	return `{"resourceType":"` + typ + `","identifier":[{"value":"` + value + `"}]}`
+}
+
+func TestConditionsMeetWhatTheBundleWrites(t *testing.T) { // R4 http.html#trules
+	t.Parallel()
+	noneExist := strings.Replace(entry("", "POST", "Patient", identified("Patient", "a")), `"url"`, `"ifNoneExist":"identifier=a","url"`, 1)
+	use := entry("", "POST", "Observation", `{"resourceType":"Observation","subject":{"reference":"Patient?identifier=a"}}`)
+	for _, c := range []struct {
+		name    string
+		entries []string
+		ids     []string // stored Patients with the identifier a
+		want    string   // the subject, or the code and path of the issue
+	}{
+		{"a reference to a new resource", []string{use, entry("", "POST", "Patient", identified("Patient", "a"))}, nil, "Patient/new2"},
+		{"a reference to an updated one", []string{use, entry("", "PUT", "Patient/9", `{"resourceType":"Patient","id":"9","identifier":[{"value":"a"}]}`)}, nil, "Patient/9"},
+		{"one stored, one new", []string{use, entry("", "POST", "Patient", identified("Patient", "a"))}, []string{"7"}, "multiple-matches Bundle.entry[0].resource.subject.reference"},
+		{"the stored one loses the identifier", []string{use, entry("", "PUT", "Patient/7", `{"resourceType":"Patient","id":"7"}`)}, []string{"7"}, "not-found Bundle.entry[0].resource.subject.reference"},
+		{"the stored one is deleted", []string{use, entry("", "DELETE", "Patient/7", "")}, []string{"7"}, "not-found Bundle.entry[0].resource.subject.reference"},
+		{"the stored one is replaced", []string{use, entry("", "DELETE", "Patient/7", ""), noneExist}, []string{"7"}, "Patient/new2"},
+		{"two equal conditional creates", []string{noneExist, noneExist}, nil, "duplicate Bundle.entry[0].request.ifNoneExist"},
+		{"a create beside a conditional one", []string{use, noneExist, entry("", "POST", "Patient", identified("Patient", "a"))}, nil, "duplicate Bundle.entry[1].request.ifNoneExist"},
+		{"two conditional creates of what exists", []string{use, noneExist, noneExist}, []string{"7"}, "Patient/7"},
+		{"a conditional update beside a create", []string{entry("", "PUT", "Patient?identifier=a", identified("Patient", "a")), entry("", "POST", "Patient", identified("Patient", "a"))}, nil,
+			"duplicate Bundle.entry[0].request.url"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := plan(t, "transaction", c.entries...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = p.Resolve(newServer(map[string][]string{"Patient?identifier=a": c.ids}))
+			var is fhir.Issues
+			got := p.Entries()[0].Resource.Root().Member("subject").Member("reference").Text()
+			if errors.As(err, &is) {
+				got = is[0].Code + " " + is[0].Expression[0]
+			}
+			if got != c.want {
+				t.Errorf("%s (%v), want %s", got, err, c.want)
+			}
+		})
+	}
+}
+
 func TestBatchEntriesAreIndependent(t *testing.T) {
 	t.Parallel()
 	p, err := plan(t, "batch", entry(uuid1, "POST", "Patient", `{"resourceType":"Patient"}`),
@@ -245,7 +333,7 @@ func TestBatchEntriesAreIndependent(t *testing.T) {
 // everyone answers every conditional reference of Synthea.
 type everyone struct{ *server }
 
-func (e everyone) Match(typ, query string) ([]string, error) {
+func (e everyone) Match(typ, query string, _ map[string]bool) ([]string, error) {
 	e.asked[typ+"?"+query]++
 	return []string{"found"}, nil
 }
@@ -258,7 +346,7 @@ func TestSyntheaBundlesChangeOnlyInReferences(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := r.Clone()
-		p, err := bundle.New(r, bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default())})
+		p, err := bundle.New(r, options())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -277,7 +365,12 @@ func TestSyntheaBundlesChangeOnlyInReferences(t *testing.T) {
 		}
 		for i, e := range p.Entries() {
 			// The expectation is made by text replacement, without the walk.
-			want := string(before.Root().Member("entry").At(i).Member("resource").AppendJSON(nil))
+			sent, err := fhir.NewResource(*before.Root().Member("entry").At(i).Member("resource"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent.SetID(e.ID)
+			want := string(sent.AppendJSON(nil))
 			for from, to := range targets {
 				want = strings.ReplaceAll(want, `"reference":"`+from+`"`, `"reference":"`+to+`"`)
 			}
@@ -313,7 +406,7 @@ func TestFiveThousandEntriesTakeBoundedTime(t *testing.T) {
 }
 
 func BenchmarkResolveSynthea(b *testing.B) {
-	types := bundle.DefinedTypes(definition.Default())
+	o := options()
 	for name, data := range fhirtest.Synthea(b) {
 		b.Run(name[:8], func(b *testing.B) {
 			r, err := fhir.Parse(data, fhir.DefaultLimits)
@@ -322,7 +415,7 @@ func BenchmarkResolveSynthea(b *testing.B) {
 			}
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
-				p, err := bundle.New(r.Clone(), bundle.Options{Base: base, Types: types})
+				p, err := bundle.New(r.Clone(), o)
 				if err == nil {
 					err = p.Resolve(everyone{newServer(nil)})
 				}

@@ -19,7 +19,7 @@ func readEntry(index int, n *fhir.Node, base string) *Entry {
 	e.IfNoneExist = strings.TrimPrefix(req.Member("ifNoneExist").Text(), "?")
 	e.IfMatch = req.Member("ifMatch").Text()
 	e.IfNoneMatch = req.Member("ifNoneMatch").Text()
-	e.IfModifiedSince = req.Member("ifModifiedSince").Text()
+	e.readTime(req.Member("ifModifiedSince"))
 	if strings.Contains(e.FullURL, "/_history/") { // R4 bundle.html#bdl-8
 		e.fault("fullUrl", "must not name a version")
 	}
@@ -30,11 +30,24 @@ func readEntry(index int, n *fhir.Node, base string) *Entry {
 		e.fault("request.method", "not a method of R4")
 		return e
 	}
+	if e.IfMatch != "" && (e.Method == "POST" || !e.writes()) { // a condition that is passed over would be none
+		e.fault("request.ifMatch", "only for PUT, PATCH and DELETE")
+	}
 	e.readResource(n.Member("resource"))
 	if e.readURL(base) {
 		e.checkIdentity()
 	}
 	return e
+}
+
+func (e *Entry) readTime(n *fhir.Node) {
+	if n == nil {
+		return
+	}
+	var ok bool
+	if e.IfModifiedSince, ok = fhir.ParseInstant(n.Text()); !ok {
+		e.fault("request.ifModifiedSince", "not an instant")
+	}
 }
 
 func (e *Entry) fault(member, text string) { e.add(invalid(e.path(member), text)) }
@@ -65,6 +78,7 @@ func (e *Entry) readURL(base string) bool {
 	if rest, ok := strings.CutPrefix(e.URL, base+"/"); ok && base != "" {
 		e.URL = rest
 	}
+	e.URL = strings.TrimPrefix(e.URL, "/")
 	path, query, conditional := strings.Cut(e.URL, "?")
 	typ, id, hasID := strings.Cut(path, "/")
 	fault := ""

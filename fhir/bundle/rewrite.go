@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bytes"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/fhir"
@@ -20,11 +19,10 @@ type Types interface {
 
 // rewriter replaces the references of one entry.
 type rewriter struct {
-	plan    *Plan
-	entry   *Entry
-	matches *matcher
-	issues  fhir.Issues
-	err     error
+	plan   *Plan
+	entry  *Entry
+	issues fhir.Issues
+	err    error
 }
 
 func (w *rewriter) resource(n *fhir.Node) {
@@ -74,46 +72,89 @@ func (w *rewriter) text(n *fhir.Node, name, code, path string) {
 		w.narrative(n)
 	case code == "uri" || code == "url" || code == "oid" || code == "uuid" ||
 		name == "valueUri" || name == "valueUrl" || name == "valueOid" || name == "valueUuid":
-		w.replace(n, w.plan.targets[n.Text()])
+		w.uri(n)
 	case code == "canonical" || name == "valueCanonical":
 		// A canonical names a definition by its business URL; only a urn can
 		// mean an entry.
-		if s := n.Text(); strings.HasPrefix(s, "urn:") {
-			w.replace(n, w.plan.targets[s])
+		if strings.HasPrefix(n.Text(), "urn:") {
+			w.uri(n)
 		}
 	}
 }
 
-func (w *rewriter) replace(n *fhir.Node, s string) {
-	if s == "" {
-		return
+// uri replaces a whole fullUrl.
+func (w *rewriter) uri(n *fhir.Node) {
+	if e := w.plan.targets[canonicalURL(n.Text())]; e != nil {
+		w.replace(n, e.Target())
 	}
+}
+
+func (w *rewriter) replace(n *fhir.Node, s string) {
 	old := *n
 	*n = fhir.NewString(s)
 	n.KeepName(&old)
 }
 
-// reference handles Reference.reference: a fullUrl, with or without fragment;
-// a relative reference beside an entry with a RESTful fullUrl (R4
-// bundle.html#references); a conditional reference. Versioned references
-// stay.
+// reference handles Reference.reference: a fullUrl, with or without fragment or
+// version; a relative reference beside an entry with a RESTful fullUrl (R4
+// bundle.html#references); a conditional reference.
 func (w *rewriter) reference(n *fhir.Node, path string) {
 	s := n.Text()
-	url, fragment, hasFragment := strings.Cut(s, "#")
-	target := w.plan.targets[url]
-	if target == "" && url != "" {
-		target = w.plan.targets[w.absolute(url)]
-	}
-	if target != "" {
-		if hasFragment {
-			target += "#" + fragment
-		}
+	if target := w.link(s); target != "" {
 		w.replace(n, target)
+		return
+	}
+	if url, version, ok := strings.Cut(s, "/_history/"); ok {
+		w.versioned(n, url, version)
 		return
 	}
 	if typ, query, ok := strings.Cut(s, "?"); ok && validType(typ) && query != "" {
 		w.conditional(n, typ, query, path)
 	}
+}
+
+// link is what a reference to a fullUrl becomes, empty when it is none.
+func (w *rewriter) link(s string) string {
+	url, fragment, hasFragment := strings.Cut(s, "#")
+	e := w.entryAt(url)
+	if e == nil {
+		return ""
+	}
+	target := e.Target()
+	if hasFragment {
+		target += "#" + fragment
+	}
+	if target == s {
+		return ""
+	}
+	return target
+}
+
+// entryAt is the entry with the fullUrl, also for a relative reference.
+func (w *rewriter) entryAt(url string) *Entry {
+	if url == "" {
+		return nil
+	}
+	if e := w.plan.targets[canonicalURL(url)]; e != nil {
+		return e
+	}
+	return w.plan.targets[w.absolute(url)]
+}
+
+// versioned replaces a reference to the very version that an entry holds by one
+// to the version that the transaction makes of it. Others mean versions that
+// are not in the Bundle, and stay.
+func (w *rewriter) versioned(n *fhir.Node, url, version string) {
+	e := w.entryAt(url)
+	if e == nil || e.Resource == nil || e.Resource.Root().Member("meta").Member("versionId").Text() != version || w.err != nil {
+		return
+	}
+	next, err := w.plan.resolver.Next(e)
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.replace(n, e.Target()+"/_history/"+next)
 }
 
 // absolute completes a relative reference by the base of the entry's fullUrl.
@@ -133,70 +174,15 @@ func (w *rewriter) conditional(n *fhir.Node, typ, query, path string) {
 	if w.err != nil {
 		return
 	}
-	ids, err := w.matches.match(typ, query)
+	targets, err := w.plan.referenced(typ, query)
 	switch {
 	case err != nil:
 		w.err = err
-	case len(ids) == 0:
+	case len(targets) == 0:
 		w.issues = append(w.issues, issue("not-found", path, "the conditional reference matches nothing"))
-	case len(ids) > 1:
+	case len(targets) > 1:
 		w.issues = append(w.issues, issue("multiple-matches", path, "the conditional reference matches several resources"))
 	default:
-		w.replace(n, typ+"/"+ids[0])
+		w.replace(n, targets[0])
 	}
-}
-
-// narrative replaces the targets of href and src attributes inside the JSON
-// literal, so that all other bytes stay. Quotes may be ' or \"; a quote that
-// was sent as \u0022 is not recognised and the link stays.
-func (w *rewriter) narrative(n *fhir.Node) {
-	raw := n.Raw()
-	if !bytes.Contains(raw, []byte("href=")) && !bytes.Contains(raw, []byte("src=")) {
-		return
-	}
-	var out []byte
-	done := 0
-	for i := 0; i < len(raw); {
-		start, end := attribute(raw, i)
-		if start < 0 {
-			break
-		}
-		if target := w.plan.targets[string(raw[start:end])]; target != "" {
-			out = append(append(out, raw[done:start]...), target...)
-			done = end
-		}
-		i = end
-	}
-	if done > 0 {
-		old := *n
-		*n = fhir.NewLiteral(append(out, raw[done:]...))
-		n.KeepName(&old)
-	}
-}
-
-// attribute finds the value of the next href or src attribute from i on.
-func attribute(raw []byte, i int) (start, end int) {
-	for ; i < len(raw); i++ {
-		rest := raw[i:]
-		var size int
-		switch {
-		case bytes.HasPrefix(rest, []byte("href=")):
-			size = len("href=")
-		case bytes.HasPrefix(rest, []byte("src=")):
-			size = len("src=")
-		default:
-			continue
-		}
-		quote := []byte(`\"`)
-		if bytes.HasPrefix(rest[size:], []byte("'")) {
-			quote = []byte("'")
-		} else if !bytes.HasPrefix(rest[size:], quote) {
-			continue
-		}
-		start = i + size + len(quote)
-		if n := bytes.Index(raw[start:], quote); n >= 0 {
-			return start, start + n
-		}
-	}
-	return -1, -1
 }

@@ -1,6 +1,7 @@
 package interaction
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -29,7 +30,7 @@ func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (a *Answer, e
 	ctx, end := s.start(ctx, &c, trace.Transaction)
 	defer func() { end(err) }()
 	ev := begin(c, audit.Execute, "transaction")
-	plan, err := s.plan(body)
+	plan, err := s.plan(c, body)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -39,7 +40,7 @@ func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (a *Answer, e
 	}
 	a, err = retry(ctx, func() (*Answer, error) {
 		if plan == nil {
-			if plan, err = s.plan(body); err != nil {
+			if plan, err = s.plan(c, body); err != nil {
 				return nil, err
 			}
 		}
@@ -53,7 +54,7 @@ func (s *Service) Bundle(ctx context.Context, c Call, body []byte) (a *Answer, e
 	return a, nil
 }
 
-func (s *Service) plan(body []byte) (*bundle.Plan, error) {
+func (s *Service) plan(c Call, body []byte) (*bundle.Plan, error) {
 	r, err := fhir.Parse(body, fhir.Limits{MaxBytes: s.BundleBytes, MaxDepth: s.Limits.MaxDepth})
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (s *Service) plan(body []byte) (*bundle.Plan, error) {
 	if r.Type() != "Bundle" {
 		return nil, fail(Malformed, nil, "the base takes a Bundle of type batch or transaction")
 	}
-	plan, err := bundle.New(r, bundle.Options{Base: s.Base, MaxEntries: s.MaxEntries, Types: s.types})
+	plan, err := bundle.New(r, bundle.Options{Base: s.Base, MaxEntries: s.MaxEntries, Types: s.types, NewID: func(e *bundle.Entry) string { return s.newID(c, e.Index) }})
 	var issues fhir.Issues
 	if errors.As(err, &issues) {
 		return nil, &Failure{Kind: Malformed, Issues: issues, cause: err}
@@ -81,7 +82,7 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 	for _, e := range entries {
 		if len(e.Issues) > 0 { // Order leaves these out
 			_, err := s.entry(ctx, c, e)
-			responses[e.Index] = entryResponse(nil, err)
+			responses[e.Index] = s.entryResponse(e, nil, err)
 		}
 	}
 	ordered := plan.Order()
@@ -90,31 +91,38 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 		for end < len(ordered) && ordered[end].Method == ordered[start].Method {
 			end++
 		}
-		s.parallel(ordered[start:end], func(e *bundle.Entry) {
+		group := ordered[start:end]
+		s.parallel(len(group), func(i int) {
+			e := group[i]
 			a, err := s.entry(ctx, c, e)
-			responses[e.Index], parts[e.Index] = entryResponse(a, err), a
+			responses[e.Index], parts[e.Index] = s.entryResponse(e, a, err), a
 		})
 		start = end
 	}
-	w := model.NewBundle(nil, model.Envelope{Type: model.BatchResponse})
 	released := []*Answer{{receipt: receipt}}
-	for i, r := range responses {
-		w.Add(r)
-		if parts[i] != nil {
-			released = append(released, parts[i])
+	for _, a := range parts {
+		if a != nil {
+			released = append(released, a)
 		}
 	}
-	return assemble(Answer{status: http.StatusOK, body: w.Finish()}, released)
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses)}, released)
 }
 
-func (s *Service) parallel(entries []*bundle.Entry, run func(*bundle.Entry)) {
+// parallel runs work that waits for the disk, batchParallel at once.
+func (s *Service) parallel(n int, run func(i int)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, batchParallel)
-	for _, e := range entries {
+	for i := range n {
 		slots <- struct{}{}
-		wg.Go(func() { defer func() { <-slots }(); run(e) })
+		wg.Go(func() { defer func() { <-slots }(); run(i) })
 	}
 	wg.Wait()
+}
+
+// inBundle is the call of one entry: its conditions are its own.
+func inBundle(c Call, e *bundle.Entry) Call {
+	c.IfMatch, c.IfNoneMatch, c.IfNoneExist, c.IfModifiedSince = e.IfMatch, e.IfNoneMatch, e.IfNoneExist, e.IfModifiedSince
+	return c
 }
 
 // entry runs one entry of a batch, or a GET of a transaction.
@@ -122,19 +130,22 @@ func (s *Service) entry(ctx context.Context, c Call, e *bundle.Entry) (*Answer, 
 	if e.Issues.HasErrors() {
 		return nil, s.refuse(ctx, begin(c, audit.Execute, "batch"), &Failure{Kind: Malformed, Issues: e.Issues})
 	}
-	c = c.ofEntry(e.Index)
-	c.IfMatch, c.IfNoneMatch, c.IfNoneExist = e.IfMatch, e.IfNoneMatch, e.IfNoneExist
+	c = inBundle(c.ofEntry(e.Index), e)
 	switch e.Method {
 	case http.MethodPost:
 		return s.Create(ctx, c, e.Type, e.Resource.AppendJSON(nil))
 	case http.MethodPut:
-		if e.Query == "" {
-			return s.Update(ctx, c, e.Type, e.ID, e.Resource.AppendJSON(nil))
+		if e.Query != "" {
+			return s.UpdateWhere(ctx, c, e.Type, e.Query, e.Resource.AppendJSON(nil))
 		}
+		return s.Update(ctx, c, e.Type, e.ID, e.Resource.AppendJSON(nil))
+	case http.MethodPatch:
+		return s.patchEntry(ctx, c, e)
 	case http.MethodDelete:
-		if e.Query == "" {
-			return s.Delete(ctx, c, e.Type, e.ID)
+		if e.Query != "" {
+			return s.DeleteWhere(ctx, c, e.Type, e.Query)
 		}
+		return s.Delete(ctx, c, e.Type, e.ID)
 	case http.MethodGet, http.MethodHead:
 		c.Return = Representation
 		return s.get(ctx, c, e.URL)
@@ -177,12 +188,36 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 
 func entryPath(i int) string { return "Bundle.entry[" + strconv.Itoa(i) + "]" }
 
-// entryResponse renders the result of one entry.
-func entryResponse(a *Answer, err error) model.Entry {
+// entryResponse renders the result of one entry; e is nil for a write.
+func (s *Service) entryResponse(e *bundle.Entry, a *Answer, err error) model.Entry {
 	if err != nil {
 		f := failure(err)
 		return model.Entry{Response: &model.Response{Status: strconv.Itoa(f.Kind.Status()), Outcome: model.OperationOutcome(f.Issues)}}
 	}
-	return model.Entry{Resource: a.body, Response: &model.Response{Status: strconv.Itoa(a.status),
-		Location: a.location, ETag: a.etag, LastModified: a.modified}}
+	r := &model.Response{Status: strconv.Itoa(a.status), Location: a.location, ETag: a.etag, LastModified: a.modified}
+	out := model.Entry{Resource: a.body, Response: r}
+	switch {
+	case bytes.Equal(a.body, successOutcome): // Prefer: return=OperationOutcome
+		out.Resource, r.Outcome = nil, a.body
+	case e != nil && e.Method == http.MethodHead:
+		out.Resource = nil
+	}
+	if out.Resource != nil {
+		out.FullURL = s.fullURL(e, a)
+	}
+	return out
+}
+
+// fullURL is the address of the resource in an entry; that of a search has
+// none.
+func (s *Service) fullURL(e *bundle.Entry, a *Answer) string {
+	path := a.location
+	if path == "" && e != nil {
+		path, _, _ = strings.Cut(e.URL, "?")
+	}
+	r, ok := fhir.ParseReference(path)
+	if !ok || r.Base != "" || r.Type == "" {
+		return ""
+	}
+	return s.Base + "/" + r.Type + "/" + r.ID
 }

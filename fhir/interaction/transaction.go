@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/audit"
@@ -15,91 +16,121 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// resolver answers a plan's questions with the caller's own eyes, and keeps the
-// guards under which "no match" stays true until the commit.
-type resolver struct {
-	ctx  context.Context
-	s    *Service
-	c    Call
-	cond condition
-}
-
-// AssignID implements bundle.Resolver.
-func (r *resolver) AssignID(e *bundle.Entry) (string, error) { return r.s.newID(r.c, e.Index), nil }
-
-// Match implements bundle.Resolver.
-func (r *resolver) Match(resourceType, query string) ([]string, error) {
-	m, err := r.s.matches(r.ctx, r.c, resourceType, query, 2)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(m.found))
-	for i, st := range m.found {
-		ids[i] = st.Head.ID
-	}
-	r.cond.expect, r.cond.bump = append(r.cond.expect, m.expect...), append(r.cond.bump, m.bump...)
-	return ids, nil
-}
-
 // transaction commits all writes of the plan in one batch, under one intent,
 // or none of them.
 func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
+	if err := s.permitWrites(ctx, c, ev, plan.Entries()); err != nil {
+		return nil, err
+	}
+	res := newResolver(ctx, s, c)
+	if err := resolved(plan.Resolve(res)); err != nil {
+		return nil, err
+	}
 	if err := sameCondition(plan.Entries()); err != nil {
 		return nil, err
 	}
-	res := &resolver{ctx: ctx, s: s, c: c}
-	if err := plan.Resolve(res); err != nil {
-		return nil, err
-	}
-	entries := plan.Entries()
-	responses, parts := make([]model.Entry, len(entries)), make([]*Answer, 0, len(entries))
-	var changes []change
-	var changed []*bundle.Entry
+	var writes, reads []*bundle.Entry
 	for _, e := range plan.Order() {
 		if e.Method == http.MethodGet || e.Method == http.MethodHead {
-			continue
-		}
-		ch, err := s.prepareEntry(ctx, c, &ev, e)
-		if err != nil {
-			return nil, inEntry(e, err)
-		}
-		if ch == nil {
-			a, err := s.unchanged(ctx, c, ev, e)
-			if err != nil {
-				return nil, inEntry(e, err)
-			}
-			responses[e.Index], parts = entryResponse(a, nil), append(parts, a)
-			continue
-		}
-		changes, changed = append(changes, *ch), append(changed, e)
-	}
-	if len(changes) > 0 {
-		receipt, err := s.commit(ctx, ev, changes, res.cond)
-		if err != nil {
-			return nil, err
-		}
-		for i, ch := range changes {
-			a, err := s.entryWritten(ctx, c, ch, receipt)
-			if err != nil {
-				return nil, err
-			}
-			responses[changed[i].Index], parts = entryResponse(a, nil), append(parts, a)
+			reads = append(reads, e)
+		} else {
+			writes = append(writes, e)
 		}
 	}
-	return s.finishTransaction(ctx, c, ev, plan, responses, parts)
+	answers := make([]*Answer, len(plan.Entries()))
+	if err := s.writeAll(ctx, c, ev, res.cond, writes, answers); err != nil {
+		return nil, err
+	}
+	return s.finishTransaction(ctx, c, ev, reads, answers)
 }
 
-// sameCondition refuses two conditional creates with one condition: both would
-// find nothing and both would create.
+// permitWrites refuses what the caller may never write before any condition is
+// looked at.
+func (s *Service) permitWrites(ctx context.Context, c Call, ev audit.Event, entries []*bundle.Entry) error {
+	for _, e := range entries {
+		action, writes := map[string]authz.Action{http.MethodPost: authz.Create, http.MethodPut: authz.Update,
+			http.MethodPatch: authz.Update, http.MethodDelete: authz.Delete}[e.Method]
+		if !writes {
+			continue
+		}
+		if !s.Definitions.IsResource(e.Type) {
+			return inEntry(e, fail(NotFound, nil, "unknown resource type"))
+		}
+		if _, err := s.decideWrite(ctx, c, &ev, action, e.Type); err != nil {
+			return inEntry(e, err)
+		}
+	}
+	return nil
+}
+
+// resolved names the entry that an error of resolving is about, and its kind:
+// criteria that do not say what is meant are a failed precondition.
+func resolved(err error) error {
+	var of *bundle.EntryError
+	var issues fhir.Issues
+	switch {
+	case errors.As(err, &of):
+		return inEntry(of.Entry, of.Err)
+	case errors.As(err, &issues):
+		f := &Failure{Kind: Unprocessable, Issues: issues, cause: err}
+		if !slices.ContainsFunc(issues, func(i fhir.Issue) bool { return i.Code != "multiple-matches" && i.Code != "duplicate" }) {
+			f.Kind = Precondition
+		}
+		return f
+	}
+	return err
+}
+
+// writeAll prepares all writes side by side, commits them and answers each.
+func (s *Service) writeAll(ctx context.Context, c Call, ev audit.Event, cond condition, writes []*bundle.Entry, answers []*Answer) error {
+	prepared, errs, events := make([]*change, len(writes)), make([]error, len(writes)), make([]audit.Event, len(writes))
+	s.parallel(len(writes), func(i int) {
+		events[i] = ev
+		if errs[i] = ctx.Err(); errs[i] == nil {
+			prepared[i], errs[i] = s.prepareEntry(ctx, c, &events[i], writes[i])
+		}
+	})
+	var changes []change
+	for i, e := range writes {
+		if errs[i] != nil {
+			return inEntry(e, errs[i])
+		}
+		ev.PolicyRevision = events[i].PolicyRevision
+		if prepared[i] != nil {
+			changes = append(changes, *prepared[i])
+		}
+	}
+	var receipt audit.Receipt
+	var err error
+	if len(changes) > 0 {
+		if receipt, err = s.commit(ctx, ev, changes, cond); err != nil {
+			return err
+		}
+	}
+	for i, e := range writes {
+		if prepared[i] != nil {
+			answers[e.Index], err = s.entryWritten(ctx, c, *prepared[i], receipt)
+		} else {
+			answers[e.Index], err = s.unchanged(ctx, c, ev, e)
+		}
+		if err != nil {
+			return inEntry(e, err)
+		}
+	}
+	return nil
+}
+
+// sameCondition refuses two conditional creates with one condition that holds
+// for neither: both would create.
 func sameCondition(entries []*bundle.Entry) error {
 	seen := make(map[[2]string]bool)
 	for _, e := range entries {
-		if e.Method != http.MethodPost || e.IfNoneExist == "" {
+		if e.Method != http.MethodPost || e.IfNoneExist == "" || e.Existing {
 			continue
 		}
 		key := [2]string{e.Type, canonicalQuery(e.IfNoneExist)}
 		if seen[key] {
-			return inEntry(e, fail(Malformed, nil, "another entry has the same ifNoneExist"))
+			return inEntry(e, fail(Precondition, nil, "another entry has the same ifNoneExist"))
 		}
 		seen[key] = true
 	}
@@ -117,17 +148,26 @@ func canonicalQuery(raw string) string {
 }
 
 // finishTransaction runs the reads, which see the committed writes, and
-// composes the answer.
-func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan, responses []model.Entry, parts []*Answer) (*Answer, error) {
-	for _, e := range plan.Order() {
-		if e.Method != http.MethodGet && e.Method != http.MethodHead {
-			continue
+// composes the answer. A read that fails says so in its own entry: the writes
+// are committed.
+func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event, reads []*bundle.Entry, answers []*Answer) (*Answer, error) {
+	responses := make([]model.Entry, len(answers))
+	parts := make([]*Answer, 0, len(answers)+1)
+	for i, a := range answers {
+		if a != nil {
+			responses[i], parts = s.entryResponse(nil, a, nil), append(parts, a)
 		}
-		a, err := s.entry(ctx, c, e)
+	}
+	read := make([]*Answer, len(reads))
+	s.parallel(len(reads), func(i int) {
+		var err error
+		read[i], err = s.entry(ctx, c, reads[i])
+		responses[reads[i].Index] = s.entryResponse(reads[i], read[i], err)
+	})
+	for _, a := range read {
 		if a != nil {
 			parts = append(parts, a)
 		}
-		responses[e.Index] = entryResponse(a, err)
 	}
 	if len(parts) == 0 {
 		receipt, err := s.durable(ctx, c, ev)
@@ -136,17 +176,26 @@ func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event,
 		}
 		parts = append(parts, &Answer{receipt: receipt})
 	}
-	w := model.NewBundle(nil, model.Envelope{Type: model.TransactionResponse})
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses)}, parts)
+}
+
+// bundleOf writes the responses into one buffer.
+func bundleOf(kind string, responses []model.Entry) []byte {
+	size := entryOverhead
+	for _, r := range responses {
+		size += entryOverhead + len(r.Resource) + len(r.Response.Outcome)
+	}
+	w := model.NewBundle(make([]byte, 0, size), model.Envelope{Type: kind})
 	for _, r := range responses {
 		w.Add(r)
 	}
-	return assemble(Answer{status: http.StatusOK, body: w.Finish()}, parts)
+	return w.Finish()
 }
 
 // prepareEntry decides, checks and seals one write of a transaction. A nil
 // change means that nothing is to be written.
 func (s *Service) prepareEntry(ctx context.Context, c Call, ev *audit.Event, e *bundle.Entry) (*change, error) {
-	c.IfMatch = e.IfMatch
+	c = inBundle(c, e)
 	switch e.Method {
 	case http.MethodPost:
 		return s.prepareCreate(ctx, c, ev, e)
@@ -154,10 +203,14 @@ func (s *Service) prepareEntry(ctx context.Context, c Call, ev *audit.Event, e *
 		if !s.Definitions.IsResource(e.Type) {
 			return nil, fail(NotFound, nil, "unknown resource type")
 		}
-		if e.Query != "" && e.Resource.ID() == "" {
-			e.Resource.SetID(e.ID)
+		ch, err := s.prepareReplacement(ctx, c, ev, e)
+		return &ch, err
+	case http.MethodPatch:
+		alter, err := s.alterationOf(e.Resource)
+		if err != nil {
+			return nil, err
 		}
-		ch, err := s.prepareUpdate(ctx, c, ev, e.Resource, e.ID)
+		ch, err := s.preparePatch(ctx, c, ev, e.Type, e.ID, alter)
 		return &ch, err
 	case http.MethodDelete:
 		if e.ID == "" {
@@ -168,6 +221,18 @@ func (s *Service) prepareEntry(ctx context.Context, c Call, ev *audit.Event, e *
 		return ch, err
 	}
 	return nil, notServed(e)
+}
+
+// prepareReplacement is a PUT. One with criteria that match nothing creates.
+func (s *Service) prepareReplacement(ctx context.Context, c Call, ev *audit.Event, e *bundle.Entry) (change, error) {
+	if !e.Created {
+		return s.prepareUpdate(ctx, c, ev, e.Resource, e.ID)
+	}
+	g, err := s.decideWrite(ctx, c, ev, authz.Update, e.Type)
+	if err != nil {
+		return change{}, err
+	}
+	return s.prepareUnmatched(ctx, c, ev, g, e.Resource, e.Assigned)
 }
 
 func (s *Service) prepareCreate(ctx context.Context, c Call, ev *audit.Event, e *bundle.Entry) (*change, error) {

@@ -44,7 +44,11 @@ func (s *Service) updateWhere(ctx context.Context, c Call, ev audit.Event, resou
 	var ch change
 	switch len(cond.found) {
 	case 0:
-		ch, err = s.prepareUnmatched(ctx, c, &ev, g, r)
+		assigned := r.ID() == ""
+		if assigned {
+			r.SetID(s.newID(c, 0))
+		}
+		ch, err = s.prepareUnmatched(ctx, c, &ev, g, r, assigned)
 	case 1:
 		ch, err = s.prepareMatched(ctx, c, &ev, r, cond.found[0])
 	default:
@@ -77,20 +81,20 @@ func (s *Service) prepareMatched(ctx context.Context, c Call, ev *audit.Event, r
 	return ch, err
 }
 
-// prepareUnmatched creates: under an id of the server's, or under the one that
-// the body has where the caller may choose ids. An id that is taken belongs to a
+// prepareUnmatched creates: under an id that the server has assigned, or under
+// the one that the body has where the caller may choose ids. An id that is taken belongs to a
 // resource which does not match.
-func (s *Service) prepareUnmatched(ctx context.Context, c Call, ev *audit.Event, update authz.Grant, r *fhir.Resource) (change, error) {
+func (s *Service) prepareUnmatched(ctx context.Context, c Call, ev *audit.Event, update authz.Grant, r *fhir.Resource, assigned bool) (change, error) {
 	if c.IfMatch != "" {
 		return change{}, fail(Precondition, nil, "If-Match names a version but no resource matches")
 	}
 	id := r.ID()
-	if id == "" {
+	if assigned {
 		g, err := s.decideWrite(ctx, c, ev, authz.Create, r.Type())
 		if err != nil {
 			return change{}, err
 		}
-		return s.prepareNew(ctx, c, g, r, s.newID(c, 0))
+		return s.prepareNew(ctx, c, g, r, id)
 	}
 	if f := s.known(r.Type(), id); f != nil {
 		return change{}, f

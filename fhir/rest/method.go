@@ -29,11 +29,12 @@ func (h *Handler) noMethod(c *gin.Context, allow []string) {
 	h.outcome(c, http.StatusMethodNotAllowed, "not-supported", "this method is not served here")
 }
 
-// documents keeps /:type from taking the other methods of a path that only
-// looks like a type, such as /metadata.
+// documents keeps /:type and /:type/:id from taking the other methods of a path
+// that only looks like a type or an id, such as /metadata and /_history.
 func (h *Handler) documents(c *gin.Context) {
-	if h.open[c.Request.URL.Path] && !slices.Contains(get, c.Request.Method) {
-		h.noMethod(c, h.allowed(c.Request.URL.Path))
+	reserved := slices.ContainsFunc(c.Params, func(p gin.Param) bool { return strings.HasPrefix(p.Value, "_") })
+	if reserved || h.open[c.Request.URL.Path] && !slices.Contains(get, c.Request.Method) {
+		h.noRoute(c)
 		c.Abort()
 	}
 }
@@ -64,7 +65,7 @@ func matches(route, path string) bool {
 	return len(want) == len(have) && !slices.ContainsFunc(want, func(w string) bool {
 		h := have[0]
 		have = have[1:]
-		return w != h && (h == "" || !strings.HasPrefix(w, ":"))
+		return w != h && (h == "" || h[0] == '_' || !strings.HasPrefix(w, ":"))
 	})
 }
 

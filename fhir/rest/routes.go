@@ -27,6 +27,7 @@ const (
 	ConditionalRead   = "conditionalRead"
 	ConditionalUpdate = "conditionalUpdate"
 	ConditionalDelete = "conditionalDelete"
+	ConditionalPatch  = "conditionalPatch" // R4 states it of no type
 	ReadHistory       = "readHistory"
 	UpdateCreate      = "updateCreate"
 )
@@ -57,6 +58,7 @@ var (
 	post = []string{http.MethodPost}
 	put  = []string{http.MethodPut}
 
+	patch  = []string{http.MethodPatch}
 	remove = []string{http.MethodDelete}
 )
 
@@ -106,6 +108,10 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.DeleteWhere(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery)
 		}},
+	{methods: patch, path: "/:type", patch: true, serves: []Interaction{{Ability, ConditionalPatch}},
+		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
+			return h.Service.PatchWhere(c.Request.Context(), call, c.Param("type"), c.Request.URL.RawQuery, mediaType(c.GetHeader("Content-Type")), body)
+		}},
 	{methods: get, path: "/:type/:id", content: true, serves: []Interaction{{ReadOnly, "read"}, {Ability, ConditionalRead}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, _ []byte) (*interaction.Answer, error) {
 			return h.Service.Read(c.Request.Context(), call, c.Param("type"), c.Param("id"))
@@ -114,7 +120,7 @@ var interactionRoutes = []route{
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Update(c.Request.Context(), call, c.Param("type"), c.Param("id"), body)
 		}},
-	{methods: []string{http.MethodPatch}, path: "/:type/:id", patch: true, serves: []Interaction{{Type, "patch"}},
+	{methods: patch, path: "/:type/:id", patch: true, serves: []Interaction{{Type, "patch"}},
 		run: func(h *Handler, c *gin.Context, call interaction.Call, body []byte) (*interaction.Answer, error) {
 			return h.Service.Patch(c.Request.Context(), call, c.Param("type"), c.Param("id"), mediaType(c.GetHeader("Content-Type")), body)
 		}},

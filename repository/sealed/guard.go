@@ -75,17 +75,27 @@ func (v *Vault) guardsOf(s *Stored) ([]repository.Token, error) {
 	return v.guards(r), nil
 }
 
-// PlanGuards reads the guards under which "no match" stays true, and names
-// those that the write must bump. It must be called before the search.
-func (v *Vault) PlanGuards(ctx context.Context, e *search.Expression) (expect []repository.Guard, bump []repository.Token, err error) {
+// Identifiers are the guards of the identifiers of a resource.
+func (v *Vault) Identifiers(r *fhir.Resource) []repository.Token { return v.guards(r) }
+
+// Named are the guards of the identifiers that criteria name. What matches has
+// one of them; without any, the criteria name no identifier.
+func (v *Vault) Named(e *search.Expression) (named []repository.Token) {
 	for _, c := range e.Conditions {
 		if c.Link != nil || c.Modifier != search.NoModifier || !identifies(c.Parameter) {
 			continue
 		}
 		for i := range c.Operands {
-			bump = append(bump, v.operandGuard(e.Type, c.Parameter.Code, &c.Operands[i]))
+			named = append(named, v.operandGuard(e.Type, c.Parameter.Code, &c.Operands[i]))
 		}
 	}
+	return named
+}
+
+// PlanGuards reads the guards under which "no match" stays true, and names
+// those that the write must bump. It must be called before the search.
+func (v *Vault) PlanGuards(ctx context.Context, e *search.Expression) (expect []repository.Guard, bump []repository.Token, err error) {
+	bump = v.Named(e)
 	if len(bump) == 0 {
 		bump = []repository.Token{v.guard(e.Type, "condition:")}
 	}
