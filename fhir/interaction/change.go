@@ -24,6 +24,9 @@ type change struct {
 	draft    sealed.Draft
 	resource *fhir.Resource // nil for a deletion
 	created  bool
+	// Guards of references.
+	expect []repository.Guard
+	bump   []repository.Token
 }
 
 // stamp finishes a new version: server meta, seal, and the rule that moving a
@@ -60,7 +63,8 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 			return change{}, err
 		}
 	}
-	return change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted}, nil
+	ch := change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted}
+	return ch, s.guardReferences(ctx, c, r, &ch)
 }
 
 // maxSealedBytes keeps every record below what any engine takes in one
@@ -85,7 +89,8 @@ func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, 
 	ev.Entities = make([]audit.Entity, len(changes))
 	for i, ch := range changes {
 		batch.Writes[i] = ch.draft.Write
-		batch.Bump = append(batch.Bump, ch.draft.Guarded...)
+		batch.Bump = append(append(batch.Bump, ch.draft.Guarded...), ch.bump...)
+		batch.Expect = append(batch.Expect, ch.expect...)
 		ev.Entities[i] = intended(ch.draft)
 	}
 	intent := ev

@@ -83,5 +83,6 @@ func (s *Service) prepareDelete(ctx context.Context, c Call, ev *audit.Event, re
 	if err != nil {
 		return nil, g, err
 	}
-	return &change{grant: g, draft: d}, g, nil
+	ch := &change{grant: g, draft: d}
+	return ch, g, s.guardDeletion(ctx, c, st, ch)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/repository"
+	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
 // DeleteWhere deletes what matches the criteria (R4 http.html#3.1.0.7.1): one
@@ -43,6 +44,7 @@ func (s *Service) deleteWhere(ctx context.Context, c Call, ev audit.Event, resou
 	if len(cond.found) > most {
 		return nil, fail(Precondition, nil, "%s", fmt.Sprintf("the criteria match more resources than this server deletes at once: at most %d", most))
 	}
+	c.together = sameCommit(cond.found, func(st *sealed.Stored) (string, bool) { return resourceType + "/" + st.Head.ID, true })
 	var changes []change
 	for _, st := range cond.found {
 		ch, _, err := s.prepareDelete(ctx, c, &ev, resourceType, st.Head.ID)

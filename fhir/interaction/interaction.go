@@ -61,6 +61,8 @@ type Options struct {
 	// DeleteMultiple: a conditional delete with several matches deletes them all
 	// in one commit, MaxEntries at most; else it is refused.
 	DeleteMultiple bool
+	// Integrity says which references are guarded.
+	Integrity Integrity
 }
 
 // Service serves interactions.
@@ -112,7 +114,9 @@ type Call struct {
 	// IdempotencyKey makes a create, batch or transaction repeatable.
 	IdempotencyKey string
 
-	seed string     // of the ids that belong to an idempotency key
+	seed     string    // of the ids that belong to an idempotency key
+	together *together // what the same commit writes; nil outside of a transaction
+
 	span trace.Span // of the interaction under way
 	room *allowance // of the answer
 }

@@ -37,6 +37,12 @@ func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan 
 			writes = append(writes, e)
 		}
 	}
+	c.together = sameCommit(writes, func(e *bundle.Entry) (string, bool) {
+		if e.ID == "" || e.Existing {
+			return "", false
+		}
+		return e.Target(), e.Method == http.MethodDelete
+	})
 	answers := make([]*Answer, len(plan.Entries()))
 	if err := s.writeAll(ctx, c, ev, res.cond, writes, answers); err != nil {
 		return nil, err

@@ -227,7 +227,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
-		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple})
+		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple, Integrity: a.integrity()})
 	resolved, err := a.service.Recover(ctx)
 	if err != nil {
 		return fmt.Errorf("resolving interrupted writes: %w", err)
@@ -243,3 +243,10 @@ type namedTrail struct{ *trail.Trail }
 
 // Origin implements interaction.Trail.
 func (namedTrail) Origin() string { return origin }
+
+// integrity is what the setting asks for.
+func (a *App) integrity() interaction.Integrity {
+	mode := a.cfg.ReferenceIntegrity
+	return interaction.Integrity{OnWrite: mode == config.IntegrityWrite || mode == config.IntegrityBoth,
+		OnDelete: mode == config.IntegrityDelete || mode == config.IntegrityBoth}
+}

@@ -50,7 +50,10 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 		r.Type, r.Interactions, r.Versioning = typ, all, "versioned-update"
 		r.SearchParameters, r.Includes, r.RevIncludes = offered(catalog, typ), includes(catalog, typ), reverse[typ]
 		r.Operations = operations(typ)
-		r.ReferencePolicy = []string{"literal", "local"}
+		r.ReferencePolicy = []string{"literal", "logical"}
+		if i := a.integrity(); i.OnWrite && i.OnDelete {
+			r.ReferencePolicy = append(r.ReferencePolicy, "enforced")
+		}
 		out.Resources = append(out.Resources, r)
 	}
 	return out

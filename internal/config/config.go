@@ -57,6 +57,14 @@ const (
 	KMSVault = "vault"
 )
 
+// Which references are guarded.
+const (
+	IntegrityOff    = "off"
+	IntegrityWrite  = "write"
+	IntegrityDelete = "delete"
+	IntegrityBoth   = "both"
+)
+
 // StoreEmbedded is the engine inside the binary.
 const StoreEmbedded = "embedded"
 
@@ -90,7 +98,8 @@ type Options struct {
 
 	IndexProfile string
 
-	ConditionalDelete string
+	ConditionalDelete  string
+	ReferenceIntegrity string
 
 	Listen               string
 	BaseURL              string

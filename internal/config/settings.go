@@ -107,6 +107,7 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 
 func registerRules(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.ConditionalDelete, "conditional-delete", DeleteSingle, "what a conditional delete with several matches does: single (refused) or multiple (all deleted)")
+	f.StringVar(&o.ReferenceIntegrity, "reference-integrity", IntegrityDelete, "which references are guarded: off, write (what is referred to must exist), delete (what is referred to cannot be deleted) or both")
 }
 
 func registerLimits(f *pflag.FlagSet, o *Options) {

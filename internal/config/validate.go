@@ -48,6 +48,7 @@ func (o Options) checkWords(c *check) {
 	c.oneOf("suite", o.Suite, SuiteStandard, SuiteFIPS)
 	c.oneOf("index-profile", o.IndexProfile, IndexStandard, IndexStrict)
 	c.oneOf("conditional-delete", o.ConditionalDelete, DeleteSingle, DeleteMultiple)
+	c.oneOf("reference-integrity", o.ReferenceIntegrity, IntegrityOff, IntegrityWrite, IntegrityDelete, IntegrityBoth)
 	c.oneOf("log-level", o.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("log-format", o.LogFormat, "text", "json")
 	c.that(o.Store == StoreEmbedded, "store: this build has the engine %q only", StoreEmbedded)

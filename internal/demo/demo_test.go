@@ -41,16 +41,13 @@ func TestBundlesAreNamedCountedAndStable(t *testing.T) {
 }
 
 // loner refuses to look anything up: a bundle that needs it is not complete.
-type loner struct{ assigned int }
+type loner struct{}
 
-func (l *loner) AssignID(*bundle.Entry) (string, error) {
-	l.assigned++
-	return fmt.Sprintf("id-%d", l.assigned), nil
-}
+var errOutside = errors.New("the bundle refers to a resource outside itself")
 
-func (*loner) Match(string, string) ([]string, error) {
-	return nil, errors.New("the bundle refers to a resource outside itself")
-}
+func (loner) Match(string, string, map[string]bool) ([]string, error)        { return nil, errOutside }
+func (loner) Holds(string, string, []*bundle.Entry) ([]*bundle.Entry, error) { return nil, errOutside }
+func (loner) Next(*bundle.Entry) (string, error)                             { return "", errOutside }
 
 func TestEveryBundleLoadsByItself(t *testing.T) {
 	t.Parallel()
@@ -62,14 +59,18 @@ func TestEveryBundleLoadsByItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plan, err := bundle.New(r, bundle.Options{Types: bundle.DefinedTypes(reg)})
+			assigned := 0
+			plan, err := bundle.New(r, bundle.Options{Types: bundle.DefinedTypes(reg), NewID: func(*bundle.Entry) string {
+				assigned++
+				return fmt.Sprintf("id-%d", assigned)
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !plan.Transaction() {
 				t.Error("not a transaction")
 			}
-			if err := plan.Resolve(&loner{}); err != nil {
+			if err := plan.Resolve(loner{}); err != nil {
 				t.Fatal(err)
 			}
 			patients := 0

@@ -75,6 +75,17 @@ func (v *Vault) guardsOf(s *Stored) ([]repository.Token, error) {
 	return v.guards(r), nil
 }
 
+// ExistsGuard is bumped when a resource is deleted, ReferredGuard when a
+// reference to it is written.
+func (v *Vault) ExistsGuard(k repository.Key) repository.Token {
+	return v.guard(k.Type, "exists:", string(k.ID[:]))
+}
+
+// ReferredGuard is the other half of ExistsGuard.
+func (v *Vault) ReferredGuard(k repository.Key) repository.Token {
+	return v.guard(k.Type, "referred:", string(k.ID[:]))
+}
+
 // Identifiers are the guards of the identifiers of a resource.
 func (v *Vault) Identifiers(r *fhir.Resource) []repository.Token { return v.guards(r) }
 
