@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/fieldseal/fieldseal/audit"
-	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -30,19 +29,9 @@ type alteration interface {
 // Patch changes parts of a resource (R4 http.html#patch): a JSON Patch, or a
 // FHIRPath Patch in Parameters, as the media type says. Without If-Match a
 // patch that loses a race is applied again to what won.
-func (s *Service) Patch(ctx context.Context, c Call, resourceType, id, media string, body []byte) (a *Answer, err error) {
-	ctx, end := s.start(ctx, &c, trace.Patch)
-	defer func() { end(err) }()
-	ev := begin(c, audit.Update, "patch")
-	ev.Entities = []audit.Entity{{Type: resourceType, ID: id}}
+func (s *Service) Patch(ctx context.Context, c Call, resourceType, id, media string, body []byte) (*Answer, error) {
 	alter, err := s.alteration(media, body)
-	if err == nil {
-		a, err = retry(ctx, func() (*Answer, error) { return s.patch(ctx, c, ev, resourceType, id, alter) })
-	}
-	if err != nil {
-		return nil, s.refuse(ctx, ev, lostRace(c, err))
-	}
-	return a, nil
+	return s.altering(ctx, c, resourceType, id, "", alter, err)
 }
 
 func (s *Service) patch(ctx context.Context, c Call, ev audit.Event, resourceType, id string, alter alteration) (*Answer, error) {

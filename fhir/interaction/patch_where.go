@@ -12,7 +12,7 @@ import (
 
 // PatchWhere patches the one resource that matches the criteria (R4
 // http.html#patch).
-func (s *Service) PatchWhere(ctx context.Context, c Call, resourceType, rawQuery, media string, body []byte) (a *Answer, err error) {
+func (s *Service) PatchWhere(ctx context.Context, c Call, resourceType, rawQuery, media string, body []byte) (*Answer, error) {
 	alter, err := s.alteration(media, body)
 	return s.altering(ctx, c, resourceType, "", rawQuery, alter, err)
 }
