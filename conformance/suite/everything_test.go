@@ -177,13 +177,16 @@ func TestOperationsAreStatedAndDefined(t *testing.T) {
 	if n < 19 {
 		t.Errorf("%d operations are stated", n)
 	}
-	for _, c := range []struct{ method, path string }{{"GET", "/Patient/$nonsense"}, {"POST", "/Patient/$nonsense"}, {"GET", "/Patient/x/$nonsense"},
-		{"POST", "/Patient/x/$nonsense"}, {"GET", "/Observation/x/$everything"}, {"POST", "/Observation/$everything"}, {"GET", "/AuditEvent/x/$meta"}} {
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{{"GET", "/Patient/$nonsense", 400}, {"POST", "/Patient/$nonsense", 400}, {"GET", "/Patient/x/$nonsense", 400}, {"POST", "/Patient/x/$nonsense", 400},
+		{"GET", "/Observation/x/$everything", 404}, {"POST", "/Observation/$everything", 404}, {"GET", "/AuditEvent/x/$meta", 404}} {
 		var body any
 		if c.method == http.MethodPost {
 			body = parameters()
 		}
-		s.do(t, clinician, c.method, c.path, body).outcome(404)
+		s.do(t, clinician, c.method, c.path, body).outcome(c.status)
 	}
 }
 

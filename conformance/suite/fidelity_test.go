@@ -60,9 +60,9 @@ func TestOfficialExamplesSurviveARoundTrip(t *testing.T) {
 			}
 			continue
 		}
-		first := s.do(t, integration, "GET", path, nil).want(200).body
+		first := s.do(t, integration, "GET", path, nil, "Accept", "application/fhir+json").want(200).body
 		s.do(t, integration, "PUT", path, first).want(200)
-		second := s.do(t, integration, "GET", path, nil).want(200).body
+		second := s.do(t, integration, "GET", path, nil, "Accept", "application/fhir+json").want(200).body
 		if !bytes.Equal(withoutVersion(first), withoutVersion(second)) {
 			t.Errorf("%s changed", name)
 		}

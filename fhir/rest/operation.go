@@ -42,6 +42,11 @@ func operate(code string) func(*Handler, *gin.Context, interaction.Call, []byte)
 // is neither a type nor an id.
 func isOperation(target string) bool { return strings.HasPrefix(path.Base(target), "$") }
 
+// named reports whether any served operation has the name.
+func named(code string) bool {
+	return slices.ContainsFunc(interaction.Operations(), func(o interaction.Operation) bool { return o.Code == code })
+}
+
 // operations keeps /:type/:id and its like from taking what names an operation.
 func (h *Handler) operations(c *gin.Context) {
 	target := c.Request.URL.Path
@@ -49,6 +54,8 @@ func (h *Handler) operations(c *gin.Context) {
 		return
 	}
 	switch allow := h.allowed(target); {
+	case len(allow) == 0 && !named(path.Base(target)[1:]):
+		h.outcome(c, http.StatusBadRequest, "not-supported", "there is no operation of this name")
 	case len(allow) == 0:
 		h.outcome(c, http.StatusNotFound, "not-supported", "this operation is not served here")
 	case !slices.Contains(allow, c.Request.Method):
