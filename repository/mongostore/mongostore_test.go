@@ -49,6 +49,7 @@ func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {
 		Store:  s,
 		Purger: s,
 		Table:  s.Table,
+		Slow:   os.Getenv(uriVariable) == "",
 		Reopen: func(t *testing.T) repositorytest.Opened {
 			t.Helper()
 			if err := s.Close(); err != nil {

@@ -15,17 +15,21 @@ import (
 // are everywhere, most are nearly nowhere, some lie together.
 func testFindModel(t *testing.T, o Opened) {
 	f := findModel{t: t, o: o, m: &model{versions: map[repository.Key][]repository.Record{}}, r: rand.New(rand.NewPCG(3, 4))}
-	for n := range 1500 {
+	records, questions := 1500, 120
+	if o.Slow {
+		records, questions = 150, 6
+	}
+	for n := range records {
 		f.m.keys = append(f.m.keys, key(patient, n))
 	}
-	for n := 0; n < len(f.m.keys); n += 250 {
+	for n := 0; n < records; n += 150 {
 		var ws []repository.Write
-		for i := n; i < n+250; i++ {
+		for i := n; i < n+150; i++ {
 			ws = append(ws, f.write(i))
 		}
 		commit(t, o.Store, ws...)
 	}
-	for range 120 {
+	for range questions {
 		f.disturb()
 		f.ask()
 	}

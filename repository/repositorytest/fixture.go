@@ -21,6 +21,8 @@ type Opened struct {
 	// Reopen closes the engine in good order and opens the same database
 	// again. Nil skips the tests of restarts.
 	Reopen func(t *testing.T) Opened
+	// Slow asks for fewer records and questions where many only take time.
+	Slow bool
 }
 
 // Open makes a new Opened for one test.

@@ -209,7 +209,11 @@ func testCount(t *testing.T, o Opened) {
 
 // testEstimate: small numbers are exact; large ones need be no more than large.
 func testEstimate(t *testing.T, o Opened) {
-	const count, large = 3000, 150
+	const large = 150
+	count := 3000
+	if o.Slow {
+		count = 450
+	}
 	var ws []repository.Write
 	for n := range count {
 		tokens := []repository.Token{token("all", 1), token("three", n%3)}
