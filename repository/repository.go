@@ -113,6 +113,32 @@ type Batch struct {
 	Bump []Token
 }
 
+// maxTypeName bounds Key.Type; the longest of R4 has 33 letters.
+const maxTypeName = 64
+
+// Validate refuses what no state of any store could accept: a key that stands
+// in the batch twice, a version that does not follow the expected one, a write
+// without a type, a tombstone with tokens.
+func (b Batch) Validate() error {
+	seen := make(map[Key]struct{}, len(b.Writes))
+	for i := range b.Writes {
+		w := &b.Writes[i]
+		r := &w.Record
+		switch _, twice := seen[r.Key]; {
+		case r.Key.Type == "" || len(r.Key.Type) > maxTypeName:
+			return errors.New("write without a valid resource type")
+		case r.Version != w.Expect+1:
+			return errors.New("a write's version must follow the expected one")
+		case r.Deleted && len(r.Tokens) > 0:
+			return errors.New("a tombstone carries tokens")
+		case twice:
+			return errors.New("a key stands in the batch twice")
+		}
+		seen[r.Key] = struct{}{}
+	}
+	return nil
+}
+
 // Query selects current, undeleted records of one type. A record matches when
 // for every clause in All it carries at least one of the clause's tokens.
 // With no clause every record of the type matches.

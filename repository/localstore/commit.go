@@ -2,7 +2,6 @@ package localstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/fieldseal/fieldseal/repository"
@@ -52,40 +51,20 @@ func (s *Store) build(b repository.Batch, size int) (pending, error) {
 	return p, err
 }
 
-// validate refuses what no state of the store could accept, and returns the
-// size of the batch in bytes.
+// validate returns the size of a batch that some state of the store could
+// accept, in bytes.
 func (s *Store) validate(b repository.Batch) (int, error) {
+	if err := b.Validate(); err != nil {
+		return 0, err
+	}
 	const perWrite, perToken = 256, 32
 	size := 0
-	seen := make(map[repository.Key]struct{}, len(b.Writes))
 	for i := range b.Writes {
-		w := &b.Writes[i]
-		if err := validWrite(w); err != nil {
-			return 0, err
-		}
-		if _, dup := seen[w.Record.Key]; dup {
-			return 0, errors.New("a key stands in the batch twice")
-		}
-		seen[w.Record.Key] = struct{}{}
-		size += perWrite + len(w.Record.Body) + perToken*len(w.Record.Tokens)
+		r := &b.Writes[i].Record
+		size += perWrite + len(r.Body) + perToken*len(r.Tokens)
 	}
 	if size > s.opts.MaxBatch {
 		return 0, fmt.Errorf("%w of %d bytes", repository.ErrTooLarge, s.opts.MaxBatch)
 	}
 	return size, nil
-}
-
-const maxTypeName = 64
-
-func validWrite(w *repository.Write) error {
-	r := &w.Record
-	switch {
-	case r.Key.Type == "" || len(r.Key.Type) > maxTypeName:
-		return errors.New("write without a valid resource type")
-	case r.Version != w.Expect+1:
-		return errors.New("a write's version must follow the expected one")
-	case r.Deleted && len(r.Tokens) > 0:
-		return errors.New("a tombstone carries tokens")
-	}
-	return nil
 }

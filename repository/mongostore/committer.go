@@ -148,25 +148,21 @@ func unavailable(err error) error {
 	return err
 }
 
-// validate refuses what no state of the store could accept, and returns the
-// size of the batch in bytes.
+// validate returns the size of a batch that some state of the store could
+// accept, in bytes.
 func (s *Store) validate(b repository.Batch) (int, error) {
+	if err := b.Validate(); err != nil {
+		return 0, err
+	}
 	const perWrite, perToken = 256, 48
 	size := 0
-	seen := make(map[repository.Key]struct{}, len(b.Writes))
 	for i := range b.Writes {
-		w := &b.Writes[i]
-		if err := validWrite(w); err != nil {
-			return 0, err
-		}
-		if _, dup := seen[w.Record.Key]; dup {
-			return 0, errors.New("a key stands in the batch twice")
-		}
-		seen[w.Record.Key] = struct{}{}
-		size += perWrite + len(w.Record.Body) + perToken*len(w.Record.Tokens)
-		if len(w.Record.Body)+perToken*len(w.Record.Tokens) > maxDocument {
+		r := &b.Writes[i].Record
+		document := perWrite + len(r.Body) + perToken*len(r.Tokens)
+		if document > maxDocument {
 			return 0, fmt.Errorf("%w: a document holds 16 MiB", repository.ErrTooLarge)
 		}
+		size += document
 	}
 	if size > s.opts.MaxBatch {
 		return 0, fmt.Errorf("%w of %d bytes", repository.ErrTooLarge, s.opts.MaxBatch)
@@ -174,20 +170,5 @@ func (s *Store) validate(b repository.Batch) (int, error) {
 	return size, nil
 }
 
-const (
-	maxTypeName = 64
-	maxDocument = 16<<20 - 64<<10 // MongoDB's limit, less our other fields
-)
-
-func validWrite(w *repository.Write) error {
-	r := &w.Record
-	switch {
-	case r.Key.Type == "" || len(r.Key.Type) > maxTypeName:
-		return errors.New("write without a valid resource type")
-	case r.Version != w.Expect+1:
-		return errors.New("a write's version must follow the expected one")
-	case r.Deleted && len(r.Tokens) > 0:
-		return errors.New("a tombstone carries tokens")
-	}
-	return nil
-}
+// maxDocument is MongoDB's limit, less our other fields.
+const maxDocument = 16<<20 - 64<<10
