@@ -5,7 +5,7 @@ import "sync/atomic"
 // maxAnswerBytes bounds the stored bytes that one answer is made of, all
 // entries of a Bundle together: a Bundle of a few kilobytes may name one large
 // resource thousands of times.
-const maxAnswerBytes = 64 << 20
+const maxAnswerBytes = 32 << 20
 
 // allowance is what is left of maxAnswerBytes. The entries of a batch share
 // one. It may be used concurrently.
