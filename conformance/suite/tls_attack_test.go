@@ -106,7 +106,7 @@ func TestHTTP2RapidResetDoesNotStarveOthers(t *testing.T) {
 		t.Fatalf("no HTTP/2: %v", err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
 	goneAway := make(chan bool, 1)
 	go func() { goneAway <- readUntilGoAway(c) }()
 	sendResets(c, s.address(), 20_000)

@@ -121,7 +121,7 @@ func TestHostilePatternIsBounded(t *testing.T) {
 		if in || !errors.Is(err, want) || (err == nil) != (want == nil) {
 			t.Errorf("%.20s: %v, %v, want %v", pattern, in, err, want)
 		}
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%.20s: took %v", pattern, took)
 		}
 	}
