@@ -44,14 +44,11 @@ func (s *Store) Changes(ctx context.Context, after repository.Seq) iter.Seq2[rep
 // at this moment. Current versions are read first: a write in between can only
 // move one to history, which is read next.
 func (s *Store) changesChunk(ctx context.Context, after int64) (out []repository.Change, end int64, more bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, after, false, err
-	}
 	if end, err = s.feedEnd(ctx); err != nil || end <= after {
 		return nil, after, false, err
 	}
 	for _, c := range []*mongo.Collection{s.records, s.versions} {
-		found, err := s.positions(ctx, c, after, end)
+		found, err := s.positions(ctx, c, positionsAbove(after, end))
 		if err != nil {
 			return nil, after, false, err
 		}
@@ -60,11 +57,15 @@ func (s *Store) changesChunk(ctx context.Context, after int64) (out []repository
 		}
 		out = append(out, found...)
 	}
-	slices.SortFunc(out, func(a, b repository.Change) int { return cmp.Compare(a.Seq, b.Seq) })
-	out = slices.CompactFunc(out, func(a, b repository.Change) bool { return a.Seq == b.Seq })
 	limit := repository.Uint64Seq(uint64(end))
-	out = slices.DeleteFunc(out, func(c repository.Change) bool { return c.Seq > limit })
+	out = slices.DeleteFunc(inOrder(out), func(c repository.Change) bool { return c.Seq > limit })
 	return out, end, more, nil
+}
+
+// inOrder sorts by position. What was met in both collections stays once.
+func inOrder(cs []repository.Change) []repository.Change {
+	slices.SortFunc(cs, func(a, b repository.Change) int { return cmp.Compare(a.Seq, b.Seq) })
+	return slices.CompactFunc(cs, func(a, b repository.Change) bool { return a.Seq == b.Seq })
 }
 
 func seqOf(c repository.Change) int64 {
@@ -74,18 +75,34 @@ func seqOf(c repository.Change) int64 {
 
 // feedEnd is the highest position that is committed.
 func (s *Store) feedEnd(ctx context.Context) (int64, error) {
-	var feed struct {
-		N int64 `bson:"n"`
+	if err := ctx.Err(); err != nil {
+		return 0, err
 	}
-	err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFeed}}).Decode(&feed)
-	return feed.N, storeError(ctx, "reading the end of the feed", err)
+	var c counter
+	err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFeed}}).Decode(&c)
+	return c.N, storeError(ctx, "reading the end of the feed", err)
 }
 
-func (s *Store) positions(ctx context.Context, in *mongo.Collection, after, end int64) ([]repository.Change, error) {
-	cur, err := in.Find(ctx,
-		bson.D{{Key: fieldSeq, Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: end}}}},
-		options.Find().SetSort(bson.D{{Key: fieldSeq, Value: 1}}).SetLimit(chunk).
-			SetProjection(bson.D{{Key: fieldTokens, Value: 0}, {Key: fieldBody, Value: 0}}))
+// stretch is a part of the feed, in one direction.
+type stretch struct {
+	filter bson.D
+	sort   bson.D
+}
+
+func positionsAbove(after, end int64) stretch {
+	return stretch{bson.D{{Key: fieldSeq, Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: end}}}},
+		bson.D{{Key: fieldSeq, Value: 1}}}
+}
+
+func positionsBelow(to int64) stretch {
+	return stretch{bson.D{{Key: fieldSeq, Value: bson.D{{Key: "$gt", Value: int64(0)}, {Key: "$lt", Value: to}}}},
+		bson.D{{Key: fieldSeq, Value: -1}}}
+}
+
+// positions reads a chunk of a stretch from one collection.
+func (s *Store) positions(ctx context.Context, in *mongo.Collection, part stretch) ([]repository.Change, error) {
+	cur, err := in.Find(ctx, part.filter, options.Find().SetSort(part.sort).SetLimit(chunk).SetHint(feedIndex).
+		SetProjection(bson.D{{Key: fieldTokens, Value: 0}, {Key: fieldBody, Value: 0}}))
 	if err != nil {
 		return nil, storeError(ctx, "reading changes", err)
 	}

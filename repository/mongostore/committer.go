@@ -154,7 +154,6 @@ func (s *Store) validate(b repository.Batch) (int, error) {
 	if err := b.Validate(); err != nil {
 		return 0, err
 	}
-	const perWrite, perToken = 256, 48
 	size := 0
 	for i := range b.Writes {
 		r := &b.Writes[i].Record
@@ -169,6 +168,13 @@ func (s *Store) validate(b repository.Batch) (int, error) {
 	}
 	return size, nil
 }
+
+// What a document holds beside its body, in bytes, and what a token costs there
+// and in its index.
+const (
+	perWrite = 256
+	perToken = 48
+)
 
 // maxDocument is MongoDB's limit, less our other fields.
 const maxDocument = 16<<20 - 64<<10

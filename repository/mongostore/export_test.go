@@ -2,6 +2,7 @@ package mongostore
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -30,6 +31,25 @@ func SetFormat(t *testing.T, s *Store, version int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// MakeFormat1 leaves of a database what the release that wrote format 1 had.
+func MakeFormat1(t *testing.T, s *Store) {
+	ctx := t.Context()
+	_, err := s.meta.UpdateByID(ctx, metaFeed, bson.D{{Key: "$unset", Value: bson.D{{Key: fieldUpdated, Value: ""}}}})
+	if err = errors.Join(err, s.mileposts.Drop(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	SetFormat(t, s, 1)
+}
+
+// Format is the version that a database is marked with.
+func Format(t *testing.T, s *Store) int {
+	n, err := s.format(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Explain returns the stages of the plan that the server chooses for a query.

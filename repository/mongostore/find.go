@@ -44,15 +44,15 @@ func (s *Store) Find(ctx context.Context, q repository.Query) (page repository.P
 // server takes one of them as the bounds of the index and compares the others.
 func selection(q *repository.Query, after *repository.StorageID) (filter bson.D, index string, possible bool) {
 	filter = bson.D{{Key: fieldID, Value: typeRange(q.Type, after)}, {Key: fieldState, Value: live}}
-	index = "_id_"
+	index = idIndex
 	if updated := window(q); len(updated) > 0 {
-		index, filter = "updated", append(filter, bson.E{Key: fieldUpdated, Value: updated})
+		index, filter = updatedIndex, append(filter, bson.E{Key: fieldUpdated, Value: updated})
 	}
 	if q.Owner != nil {
-		index, filter = "owner", append(filter, bson.E{Key: fieldOwner, Value: q.Owner[:]})
+		index, filter = ownerIndex, append(filter, bson.E{Key: fieldOwner, Value: q.Owner[:]})
 	}
 	if len(q.All) > 0 {
-		index = "token"
+		index = tokenIndex
 	}
 	and := bson.A{}
 	for _, clause := range q.All {
@@ -107,7 +107,7 @@ func (s *Store) Estimate(ctx context.Context, resourceType string, anyOf []repos
 func (s *Store) HoldsOwner(ctx context.Context, o repository.Owner) (bool, error) {
 	for _, c := range []*mongo.Collection{s.records, s.versions} {
 		err := c.FindOne(ctx, bson.D{{Key: fieldOwner, Value: o[:]}}, options.FindOne().
-			SetProjection(bson.D{{Key: fieldID, Value: 1}})).Err()
+			SetHint(ownerIndex).SetProjection(bson.D{{Key: fieldID, Value: 1}})).Err()
 		if err == nil {
 			return true, nil
 		}

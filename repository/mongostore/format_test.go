@@ -57,6 +57,33 @@ func TestStoredFormatIsFrozen(t *testing.T) {
 	}
 }
 
+// TestFeedDocumentsAreFrozen: the counter and a milepost, as format 2 has them.
+func TestFeedDocumentsAreFrozen(t *testing.T) {
+	t.Parallel()
+	frozen, err := os.ReadFile("testdata/format/v2/documents.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(frozen))
+	for i, d := range []any{milepost{Seq: 512, Newest: 1_700_000_000_000_000}, counter{N: 513, Newest: 1_700_000_000_000_001}} {
+		b, err := bson.Marshal(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(b); got != lines[i] {
+			t.Errorf("document %d is written as\n%s, was\n%s", i, got, lines[i])
+		}
+	}
+	var c counter
+	raw, err := hex.DecodeString(lines[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bson.Unmarshal(raw, &c); err != nil || c.N != 513 || c.Newest != 1_700_000_000_000_001 {
+		t.Errorf("the counter is read as %+v, %v", c, err)
+	}
+}
+
 // TestDamagedDocumentIsNotServed flips each bit of what the checksum covers.
 func TestDamagedDocumentIsNotServed(t *testing.T) {
 	t.Parallel()

@@ -12,11 +12,21 @@ import (
 
 // Collections. Names of tables follow tablePrefix.
 const (
-	recordsName  = "records"  // current versions, tombstones and hollow keys
-	versionsName = "versions" // past versions
-	guardsName   = "guards"   // revision counters
-	metaName     = "meta"     // format, feed counter, highest stamp
-	tablePrefix  = "table."
+	recordsName   = "records"   // current versions, tombstones and hollow keys
+	versionsName  = "versions"  // past versions
+	guardsName    = "guards"    // revision counters
+	milepostsName = "mileposts" // latest times up to positions of the feed
+	metaName      = "meta"      // format, feed counter, highest stamp
+	tablePrefix   = "table."
+)
+
+// Indexes, by which every query names the one that it uses.
+const (
+	idIndex      = "_id_"
+	tokenIndex   = "token"
+	ownerIndex   = "owner"
+	updatedIndex = "updated"
+	feedIndex    = "feed"
 )
 
 // Documents of the meta collection.

@@ -227,10 +227,15 @@ func TestStampsOfANewNodeLieAboveThoseOfOthers(t *testing.T) {
 	if _, err := second.Commit(t.Context(), batch(w)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.Commit(t.Context(), batch(write(1, 1))); err != nil {
-		t.Fatal(err)
+	late := write(2, 0)
+	late.Record.Updated = before
+	if _, err := first.Commit(t.Context(), batch(late)); !errors.Is(err, repository.ErrConflict) {
+		t.Fatalf("a write that lags an hour behind another node's: %v", err)
 	}
-	if next, err := first.Stamp(t.Context()); err != nil || next <= w.Record.Updated {
-		t.Fatalf("stamp %d of a node that replaced a version of %d, %v", next, w.Record.Updated, err)
+	if late.Record.Updated, err = first.Stamp(t.Context()); err != nil || late.Record.Updated <= w.Record.Updated {
+		t.Fatalf("stamp %d of a node that met a version of %d, %v", late.Record.Updated, w.Record.Updated, err)
+	}
+	if _, err := first.Commit(t.Context(), batch(late)); err != nil {
+		t.Fatalf("with a new stamp: %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package mongostore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -26,9 +25,11 @@ type Store struct {
 	records   *mongo.Collection
 	versions  *mongo.Collection
 	guards    *mongo.Collection
+	mileposts *mongo.Collection
 	meta      *mongo.Collection
 	committer *committer
 	clock     clock
+	newest    newest
 	closing   sync.Once
 	closeErr  error
 }
@@ -56,9 +57,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{opts: o, client: client, db: client.Database(o.Database)}
 	s.records, s.versions = s.db.Collection(recordsName), s.db.Collection(versionsName)
-	s.guards, s.meta = s.db.Collection(guardsName), s.db.Collection(metaName)
+	s.guards, s.mileposts, s.meta = s.db.Collection(guardsName), s.db.Collection(milepostsName), s.db.Collection(metaName)
 	for _, step := range []func(context.Context) error{
-		s.checkTopology, s.checkFormat, s.createIndexes, s.probe, s.startClock,
+		s.checkTopology, s.checkFormat, s.createIndexes, s.upgrade, s.probe, s.startClock,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.disconnect())
@@ -105,31 +106,6 @@ func (s *Store) disconnect() error {
 	return nil
 }
 
-// formatVersion is what this release writes.
-const formatVersion = 1
-
-// ErrFormat means that the database was written by a release with another
-// format.
-var ErrFormat = errors.New("the database has another format")
-
-func (s *Store) checkFormat(ctx context.Context) error {
-	_, err := s.meta.UpdateByID(ctx, metaFormat,
-		bson.D{{Key: "$setOnInsert", Value: bson.D{{Key: "version", Value: formatVersion}}}},
-		options.UpdateOne().SetUpsert(true))
-	if err != nil && !isDuplicate(err) {
-		return storeError(ctx, "reading the database's format", err)
-	}
-	var found struct{ Version int }
-	if err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFormat}}).Decode(&found); err != nil {
-		return storeError(ctx, "reading the database's format", err)
-	}
-	if found.Version != formatVersion {
-		return fmt.Errorf("%w: it is %d, this release reads %d; start the release that wrote it, or migrate",
-			ErrFormat, found.Version, formatVersion)
-	}
-	return nil
-}
-
 // createIndexes builds what is missing; the server builds an index while
 // others read and write, and does nothing when it exists.
 func (s *Store) createIndexes(ctx context.Context) error {
@@ -145,15 +121,16 @@ func (s *Store) createIndexes(ctx context.Context) error {
 		indexes []mongo.IndexModel
 	}{
 		{s.records, []mongo.IndexModel{
-			index("token", fieldTokens, fieldID),
-			index("owner", fieldOwner, fieldID),
-			index("updated", fieldUpdated, fieldID),
-			index("feed", fieldSeq),
+			index(tokenIndex, fieldTokens, fieldID),
+			index(ownerIndex, fieldOwner, fieldID),
+			index(updatedIndex, fieldUpdated, fieldID),
+			index(feedIndex, fieldSeq),
 		}},
 		{s.versions, []mongo.IndexModel{
-			index("owner", fieldOwner, fieldID),
-			index("feed", fieldSeq),
+			index(ownerIndex, fieldOwner, fieldID),
+			index(feedIndex, fieldSeq),
 		}},
+		{s.mileposts, []mongo.IndexModel{index(updatedIndex, fieldUpdated, fieldID)}},
 	} {
 		s.opts.Progress("building the indexes of " + c.in.Name())
 		if _, err := c.in.Indexes().CreateMany(ctx, c.indexes); err != nil {

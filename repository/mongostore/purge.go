@@ -53,7 +53,7 @@ func (p *purge) keys(ctx context.Context, limit int) (keys []repository.Key, mor
 	seen := map[repository.Key]bool{}
 	for _, c := range []*mongo.Collection{p.s.records, p.s.versions} {
 		cur, err := c.Find(ctx, bson.D{{Key: fieldOwner, Value: p.owner}}, options.Find().
-			SetProjection(bson.D{{Key: fieldID, Value: 1}}).SetSort(bson.D{{Key: fieldID, Value: 1}}))
+			SetHint(ownerIndex).SetProjection(bson.D{{Key: fieldID, Value: 1}}).SetSort(bson.D{{Key: fieldID, Value: 1}}))
 		if err != nil {
 			return nil, false, err
 		}

@@ -2,6 +2,8 @@ package mongostore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -9,9 +11,10 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// Retoken implements repository.Indexer in one transaction.
+// Retoken implements repository.Indexer in one transaction. A key may stand in
+// the list once.
 func (s *Store) Retoken(ctx context.Context, rs []repository.Retoken) (int, error) {
-	if err := ctx.Err(); err != nil || len(rs) == 0 {
+	if err := errors.Join(s.validateRetokens(rs), ctx.Err()); err != nil || len(rs) == 0 {
 		return 0, err
 	}
 	models := make([]mongo.WriteModel, len(rs))
@@ -33,4 +36,19 @@ func (s *Store) Retoken(ctx context.Context, rs []repository.Retoken) (int, erro
 		return err
 	})
 	return int(changed), storeError(ctx, "replacing tokens", err)
+}
+
+func (s *Store) validateRetokens(rs []repository.Retoken) error {
+	seen, size := make(map[repository.Key]struct{}, len(rs)), 0
+	for i := range rs {
+		if _, twice := seen[rs[i].Key]; twice {
+			return errors.New("replacing tokens: a key stands in the list twice")
+		}
+		seen[rs[i].Key] = struct{}{}
+		size += perWrite + perToken*len(rs[i].Tokens)
+	}
+	if size > s.opts.MaxBatch {
+		return fmt.Errorf("replacing tokens: %w of %d bytes", repository.ErrTooLarge, s.opts.MaxBatch)
+	}
+	return nil
 }

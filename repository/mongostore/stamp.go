@@ -36,8 +36,8 @@ func (s *Store) startClock(ctx context.Context) error {
 }
 
 // Stamp implements repository.Store. Stamps of one node strictly increase, and
-// one that is taken after a version of another node was read in a commit lies
-// above that version's.
+// one that is taken after a commit of this node lies above the times of all that
+// was committed before, by any node.
 func (s *Store) Stamp(ctx context.Context) (repository.Stamp, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

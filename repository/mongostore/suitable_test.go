@@ -34,10 +34,47 @@ func TestAnotherFormatIsRefused(t *testing.T) {
 	o := newOptions(t)
 	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	s := open(t, o)
-	mongostore.SetFormat(t, s, 2)
-	_, err := mongostore.Open(t.Context(), o)
-	if !errors.Is(err, mongostore.ErrFormat) {
-		t.Fatalf("got error %v", err)
+	for _, version := range []int{0, 3} {
+		mongostore.SetFormat(t, s, version)
+		if _, err := mongostore.Open(t.Context(), o); !errors.Is(err, mongostore.ErrFormat) {
+			t.Fatalf("format %d: got error %v", version, err)
+		}
+	}
+}
+
+// TestFormat1IsUpgraded: the feed of a database of the first release can be
+// entered at a time, and what lags behind it is refused.
+func TestFormat1IsUpgraded(t *testing.T) {
+	t.Parallel()
+	const count, second = 600, 1_000_000
+	o := newOptions(t)
+	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
+	old := open(t, o)
+	var ws []repository.Write
+	for n := range count {
+		w := write(n, 0)
+		w.Record.Updated = repository.Stamp(n+1) * 60 * second
+		ws = append(ws, w)
+	}
+	if _, err := old.Commit(t.Context(), batch(ws...)); err != nil {
+		t.Fatal(err)
+	}
+	mongostore.MakeFormat1(t, old)
+	s := open(t, o)
+	if version := mongostore.Format(t, s); version != 2 {
+		t.Fatalf("format %d after the upgrade", version)
+	}
+	for _, at := range []int{1, 256, 257, 300, 513, 600} {
+		seq, err := s.Since(t.Context(), repository.Stamp(at)*60*second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (at - 1) / 256 * 256; (want > 0 || seq != "") && seq != repository.Uint64Seq(uint64(want)) {
+			t.Errorf("since minute %d: position %x, want %d", at, seq, want)
+		}
+	}
+	if _, err := s.Commit(t.Context(), batch(write(count, 0))); !errors.Is(err, repository.ErrConflict) {
+		t.Errorf("a write that lags by hours: %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -56,7 +57,7 @@ func (g *group) onlyNew() bool {
 func (g *group) attempt(ctx context.Context, look bool) error {
 	return g.s.transact(ctx, func(ctx context.Context) error {
 		g.refused = make([]error, len(g.jobs))
-		var st state
+		st := state{newest: g.s.newest.Load(), oldest: math.MaxInt64}
 		if err := st.load(ctx, g, look); err != nil {
 			return err
 		}
@@ -104,7 +105,8 @@ type state struct {
 	raised   map[int32]int64
 	accepted int   // writes
 	seq      int64 // positions of the feed start behind it
-	stamp    int64 // highest of what was replaced
+	newest   int64 // the latest time committed, the group's own included
+	oldest   int64 // the earliest time that the group writes
 }
 
 // replaced is a version that goes to history. The position of one that the
@@ -168,6 +170,9 @@ func (st *state) apply(j *job) error {
 			return fmt.Errorf("checking guards: %w", repository.ErrConflict)
 		}
 	}
+	if err := st.lags(&j.batch); err != nil {
+		return err
+	}
 	for i := range j.batch.Writes {
 		if err := st.check(&j.batch.Writes[i]); err != nil {
 			return err
@@ -210,7 +215,6 @@ func (st *state) put(w *repository.Write) {
 		sl = &slot{}
 		st.slots[w.Record.Key] = sl
 	} else {
-		st.stamp = max(st.stamp, sl.now.Updated)
 		st.history = append(st.history, replaced{sl.now.past(), sl.changed})
 	}
 	if !sl.changed {
@@ -218,6 +222,7 @@ func (st *state) put(w *repository.Write) {
 		st.order = append(st.order, sl)
 	}
 	st.accepted++
+	st.newest, st.oldest = max(st.newest, int64(w.Record.Updated)), min(st.oldest, int64(w.Record.Updated))
 	sl.now = newDocument(w, int64(st.accepted))
 }
 
@@ -227,17 +232,20 @@ func (st *state) number(ctx context.Context, s *Store, jobs []*job, refused []er
 	if st.accepted == 0 && len(st.raised) == 0 {
 		return nil
 	}
-	var feed struct {
-		N int64 `bson:"n"`
-	}
+	var before counter
 	err := s.meta.FindOneAndUpdate(ctx, bson.D{{Key: fieldID, Value: metaFeed}},
-		bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(st.accepted)}}}},
-		options.FindOneAndUpdate().SetReturnDocument(options.Before)).Decode(&feed)
+		bson.D{
+			{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(st.accepted)}}},
+			{Key: "$max", Value: bson.D{{Key: fieldUpdated, Value: st.newest}}},
+		},
+		options.FindOneAndUpdate().SetReturnDocument(options.Before)).Decode(&before)
 	if err != nil {
 		return err
 	}
-	st.seq = feed.N
-	done := feed.N
+	if err := st.passed(s, before); err != nil {
+		return err
+	}
+	done := st.seq
 	for i, j := range jobs {
 		if refused[i] == nil {
 			done += int64(len(j.batch.Writes))
@@ -276,8 +284,7 @@ func (st *state) write(ctx context.Context, s *Store) error {
 	if err := st.writeGuards(ctx, s); err != nil {
 		return err
 	}
-	s.clock.saw(st.stamp)
-	return nil
+	return st.writeMilepost(ctx, s)
 }
 
 // place gives a version of this group its position in the feed.

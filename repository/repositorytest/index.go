@@ -94,6 +94,11 @@ func testRetokenSkips(t *testing.T, o Opened) {
 	_, err := x.Retoken(cancelled(t), []repository.Retoken{{Key: moved, Version: 2, Tokens: all}})
 	wantErr(t, err, context.Canceled)
 	wantFound(t, o, tok)
+	twice := []repository.Retoken{{Key: moved, Version: 2, Tokens: all}, {Key: moved, Version: 2}}
+	if n, err := x.Retoken(t.Context(), twice); err == nil || n != 0 {
+		t.Fatalf("a key that stands in the list twice: changed %d, %v", n, err)
+	}
+	wantFound(t, o, tok)
 }
 
 // testRetokenRace: each version carries the token of its number; a rebuild that
