@@ -1,0 +1,102 @@
+package suite
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/crypto/kms/vault/vaulttest"
+)
+
+// A vault that goes away in the middle of a streamed answer ends the stream
+// before its end, never with a Bundle that looks whole; afterwards patient
+// data is 503 until the vault is back, without a restart.
+func TestVaultOutageMidStreamCutsTheAnswer(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t, "fieldseal")
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret-id")
+	if err := os.WriteFile(secret, []byte(vaulttest.SecretID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startOn(t, filepath.Join(dir, "data"), "--kms", "vault", "--vault-address", v.URL, "--vault-key", "fieldseal", "--vault-role-id", vaulttest.Role,
+		"--vault-secret-id-file", secret, "--kek-ttl", "1s", "--kms-grace", "1s", "--owner-key-ttl", "1s")
+	id := largeRecord(t, s, 40)
+	everything := "/Patient/" + id + "/$everything"
+
+	body, err := s.slowly(t, everything, func() {
+		v.SetSealed(true)
+		s.eventually(t, 30*time.Second, "/Patient/"+id, http.StatusServiceUnavailable)
+	})
+	if err == nil || json.Valid(body) {
+		t.Errorf("%d bytes came to their end: %v", len(body), err)
+	}
+	for _, path := range []string{"/Patient/" + id + "/_history", everything, "/Observation?subject=Patient/" + id} {
+		a := s.do(t, clinician, "GET", path, nil).outcome(503)
+		if strings.Contains(string(a.body), v.URL) || strings.Contains(string(a.body), "vault") {
+			t.Errorf("%s names the inside: %s", path, a.body)
+		}
+	}
+	v.SetSealed(false)
+	s.eventually(t, 60*time.Second, "/Patient/"+id, http.StatusOK)
+	whole, err := s.slowly(t, everything, func() {})
+	if err != nil || !json.Valid(whole) || len(whole) <= len(body) {
+		t.Errorf("after the outage: %d bytes, before %d, %v", len(whole), len(body), err)
+	}
+}
+
+// largeRecord creates a patient with n Observations of 700 KiB, so that the
+// answer does not fit into the buffers between server and client.
+func largeRecord(t *testing.T, s *server, n int) string {
+	t.Helper()
+	id := s.create(t, person(""))
+	for i := range n {
+		s.create(t, object{"resourceType": "Observation", "status": "final", "code": object{"text": fmt.Sprint(i)},
+			"subject": object{"reference": "Patient/" + id}, "valueString": strings.Repeat("x", 700<<10)})
+	}
+	return id
+}
+
+// slowly reads the first bytes of an answer, calls meanwhile, and reads the
+// rest.
+func (s *server) slowly(t *testing.T, path string, meanwhile func()) ([]byte, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.Base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.Tokens[clinician])
+	a, err := s.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d", path, a.StatusCode)
+	}
+	first := make([]byte, 1024)
+	if _, err := io.ReadFull(a.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile()
+	rest, err := io.ReadAll(a.Body)
+	return append(first, rest...), err
+}
+
+// eventually waits until a clinician's read of path has the status.
+func (s *server) eventually(t *testing.T, limit time.Duration, path string, status int) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+		if a := s.do(t, clinician, "GET", path, nil); a.status == status {
+			return
+		} else if time.Now().After(deadline) {
+			t.Fatalf("%s: still %d, want %d", path, a.status, status)
+		}
+	}
+}
