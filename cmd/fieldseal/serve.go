@@ -85,7 +85,7 @@ func serve(ctx context.Context, cfg config.Options) (err error) {
 
 func newTelemetry(ctx context.Context, cfg config.Options) (*telemetry.Telemetry, error) {
 	return telemetry.New(ctx, telemetry.Options{LogLevel: cfg.LogLevel, LogFormat: cfg.LogFormat, LogOutput: os.Stderr,
-		OTLPEndpoint: cfg.OTLPEndpoint, OTLPInsecure: cfg.OTLPInsecure, Service: "fieldseal", Version: app.Version, Instance: "n1"})
+		OTLPEndpoint: cfg.OTLPEndpoint, OTLPInsecure: cfg.OTLPInsecure, Service: "fieldseal", Version: app.Version, Instance: cfg.NodeName()})
 }
 
 // terminal is w when people watch it, else nothing: progress is for them.

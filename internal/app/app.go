@@ -28,13 +28,8 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
 	"github.com/fieldseal/fieldseal/internal/config"
-	"github.com/fieldseal/fieldseal/repository/localstore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
-
-// origin names the chain of audit events of the only node that an embedded
-// engine has.
-const origin = "n1"
 
 // App is an open Fieldseal.
 type App struct {
@@ -43,9 +38,9 @@ type App struct {
 	base string
 
 	definitions *definition.Registry
-	keystore    *localstore.Store
+	keystore    keystore
 	ring        *keyring.Ring
-	store       *localstore.Store
+	store       engine
 	trailKeys   *trail.RingKeys
 	trail       *trail.Trail
 	tokens      *token.Issuer

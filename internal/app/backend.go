@@ -80,7 +80,7 @@ func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) e
 		if err != nil {
 			return err
 		}
-		return a.keystore.Scrub(ctx)
+		return a.scrub(ctx)
 	})
 }
 
@@ -92,7 +92,7 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 	call := interaction.Call{Subject: authz.Subject{}}
 	rep, err := a.service.Erase(ctx, call, interaction.ErasePlan{
 		Patient: r.Patient, Reason: r.Reason, Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"},
-		Keys: a.ring, Purger: a.store, Drain: a.flight.drain, Scrub: a.keystore.Scrub,
+		Keys: a.ring, Purger: a.store, Drain: a.flight.drain, Scrub: a.scrub,
 		Progress: func(step string, done, total int) {
 			progress(adminapi.Progress{Step: step, Done: done, Total: total})
 		},
@@ -104,7 +104,7 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 	if _, err := a.trailKeys.Sweep(ctx); err != nil {
 		return rep, fmt.Errorf("sweeping audit pseudonyms: %w; run the command again to finish", err)
 	}
-	return rep, a.keystore.Scrub(ctx)
+	return rep, a.scrub(ctx)
 }
 
 // Explain implements adminapi.Backend. The search runs as the token's holder,
@@ -119,13 +119,15 @@ func (a *App) Explain(ctx context.Context, r adminapi.ExplainRequest) (interacti
 
 // Stats implements adminapi.Backend.
 func (a *App) Stats(ctx context.Context) (out adminapi.Stats, err error) {
-	if err := a.store.Compact(ctx); err != nil {
+	if s, ok := a.store.(interface{ Compact(context.Context) error }); ok {
+		if err := s.Compact(ctx); err != nil {
+			return out, err
+		}
+	}
+	if out.Store, err = sizes(ctx, a.store); err != nil {
 		return out, err
 	}
-	if out.Store, err = a.store.Stats(ctx); err != nil {
-		return out, err
-	}
-	if out.Keystore, err = a.keystore.Stats(ctx); err != nil {
+	if out.Keystore, err = sizes(ctx, a.keystore); err != nil {
 		return out, err
 	}
 	out.Trail = a.trail.Status()

@@ -12,16 +12,16 @@ import (
 var errRolledBack = errors.New("the keystore is older than the data: keys of newer records are missing from it; " +
 	"restore the newest keystore, or the data folder of the same age; nothing was changed")
 
+// tenantRow is the row of the data that names its tenant. Without it there is
+// no data: it is written before anything else.
+var tenantRow = []byte("tenant")
+
 // checkTenant binds the data to the keystore's tenant.
 func (a *App) checkTenant(ctx context.Context) error {
 	tenant := a.ring.Tenant()
-	row, err := a.store.Table("meta").Get(ctx, []byte("tenant"))
-	if errors.Is(err, repository.ErrNotFound) {
-		_, err = a.store.Table("meta").PutIf(ctx, []byte("tenant"), tenant[:], 0)
-		return err
-	}
-	if err == nil && string(row.Value) != string(tenant[:]) {
-		return errors.New("the keystore belongs to other data: restore the keystore of this data folder; nothing was changed")
+	found, err := claim(ctx, a.store.Table("meta"), tenantRow, tenant[:])
+	if err == nil && string(found) != string(tenant[:]) {
+		return errors.New("the keystore belongs to other data: restore the keystore of this data; nothing was changed")
 	}
 	return err
 }
@@ -31,26 +31,48 @@ var openings = []byte("openings")
 
 // checkRollback counts openings in keystore and data, the keystore first, so
 // that the keystore's count is never the smaller one unless it was replaced by
-// a copy from before the last start. Younger copies are found owner by owner
-// (keyring.Options.Holds).
+// a copy from before the last start. The data's count is read first, for the
+// same reason: other nodes count at the same time. Younger copies are found
+// owner by owner (keyring.Options.Holds).
 func (a *App) checkRollback(ctx context.Context) error {
 	keys, data := a.keystore.Table("meta"), a.store.Table("meta")
-	ofKeys, keysRevision, err := count(ctx, keys)
-	if err != nil {
-		return err
+	for {
+		ofData, _, err := count(ctx, data)
+		if err != nil {
+			return err
+		}
+		ofKeys, revision, err := count(ctx, keys)
+		if err != nil {
+			return err
+		}
+		if ofKeys < ofData {
+			return errRolledBack
+		}
+		err = putCount(ctx, keys, ofKeys+1, revision)
+		if err == nil {
+			return raise(ctx, data, ofKeys+1)
+		}
+		if !errors.Is(err, repository.ErrConflict) {
+			return err
+		}
 	}
-	ofData, dataRevision, err := count(ctx, data)
-	if err != nil {
-		return err
+}
+
+// raise lifts a count to at least n.
+func raise(ctx context.Context, t repository.Table, n uint64) error {
+	for {
+		now, revision, err := count(ctx, t)
+		if err != nil || now >= n {
+			return err
+		}
+		if err := putCount(ctx, t, n, revision); !errors.Is(err, repository.ErrConflict) {
+			return err
+		}
 	}
-	if ofKeys < ofData {
-		return errRolledBack
-	}
-	next := binary.BigEndian.AppendUint64(nil, ofKeys+1)
-	if _, err := keys.PutIf(ctx, openings, next, keysRevision); err != nil {
-		return err
-	}
-	_, err = data.PutIf(ctx, openings, next, dataRevision)
+}
+
+func putCount(ctx context.Context, t repository.Table, n, revision uint64) error {
+	_, err := t.PutIf(ctx, openings, binary.BigEndian.AppendUint64(nil, n), revision)
 	return err
 }
 

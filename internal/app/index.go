@@ -24,7 +24,7 @@ func (a *App) RotateIndex(ctx context.Context, progress func(adminapi.Progress))
 		if err != nil {
 			return err
 		}
-		return a.keystore.Scrub(ctx) // what was overwritten leaves the files too
+		return a.scrub(ctx) // what was overwritten leaves the files too
 	})
 }
 
@@ -81,7 +81,7 @@ func (a *App) resumeIndex(ctx context.Context) {
 	epochs := len(a.ring.IndexEpochs())
 	err := a.vault.ResumeIndex(ctx, func(done, _ int) { last = done })
 	if err == nil && epochs > 1 && len(a.ring.IndexEpochs()) == 1 {
-		err = a.keystore.Scrub(ctx)
+		err = a.scrub(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -26,20 +26,13 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/repository"
-	"github.com/fieldseal/fieldseal/repository/localstore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
-)
-
-// Sizes of the keystore's engine: it is small and read through caches.
-const (
-	keystoreCache    = 8 << 20
-	keystoreMemTable = 4 << 20
 )
 
 // openKeystore opens the KMS, the keystore and the ring. Keys are made only
 // when neither keystore nor data exist yet.
 func (a *App) openKeystore(ctx context.Context) error {
-	fresh, virgin, err := a.fresh()
+	fresh, virgin, err := a.fresh(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,12 +40,9 @@ func (a *App) openKeystore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.keystore, err = localstore.Open(ctx, localstore.Options{Dir: a.cfg.KeystoreDir(), MinFree: uint64(a.cfg.StoreMinFree),
-		BlockCache: keystoreCache, MemTable: keystoreMemTable, OnFatal: a.fail("keystore"), OnError: a.trouble("keystore")})
-	if err != nil {
+	if err := a.openKeystoreEngine(ctx); err != nil {
 		return err
 	}
-	a.onClose(a.keystore.Close)
 	o := keyring.Options{Table: a.keystore.Table("keys"), Wrapper: kms, KEKTTL: a.cfg.KEKTTL,
 		OwnerTTL: a.cfg.OwnerKeyTTL, Grace: a.cfg.KMSGrace,
 		Holds: func(ctx context.Context, o repository.Owner) (bool, error) { return a.store.HoldsOwner(ctx, o) }}
@@ -64,25 +54,9 @@ func (a *App) openKeystore(ctx context.Context) error {
 	}
 	a.ring, err = keyring.Open(ctx, o)
 	if errors.Is(err, keyring.ErrNotInitialized) {
-		return errors.New("the data folder holds data but the keystore holds no keys: restore the keystore from its backup; nothing was changed")
+		return errors.New("there is data but the keystore holds no keys: restore the keystore from its backup; nothing was changed")
 	}
 	return err
-}
-
-// fresh reports whether there is no data yet, so that keys may be made, and
-// whether there is no keystore either, so that a KEK may be.
-func (a *App) fresh() (noData, virgin bool, err error) {
-	_, dataErr := os.Stat(a.path("store"))
-	_, keysErr := os.Stat(a.cfg.KeystoreDir())
-	for _, err := range []error{dataErr, keysErr} {
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, false, err
-		}
-	}
-	if dataErr == nil && keysErr != nil {
-		return false, false, errors.New("the keystore folder is missing beside existing data: restore it from its backup; nothing was changed")
-	}
-	return dataErr != nil, dataErr != nil && keysErr != nil, nil
 }
 
 func (a *App) openKMS(ctx context.Context, virgin bool) (keyring.Wrapper, error) {
@@ -107,13 +81,10 @@ func (a *App) openVault(ctx context.Context) (keyring.Wrapper, error) {
 	return kms, nil
 }
 
-func (a *App) openStore(ctx context.Context) (err error) {
-	a.store, err = localstore.Open(ctx, localstore.Options{Dir: a.path("store"), MinFree: uint64(a.cfg.StoreMinFree),
-		OnFatal: a.fail("store"), OnError: a.trouble("store")})
-	if err != nil {
+func (a *App) openStore(ctx context.Context) error {
+	if err := a.openStoreEngine(ctx); err != nil {
 		return err
 	}
-	a.onClose(a.store.Close)
 	if err := a.checkTenant(ctx); err != nil {
 		return err
 	}
@@ -154,7 +125,7 @@ func (a *App) trouble(part string) func(error) {
 
 func (a *App) openTrail(ctx context.Context) (err error) {
 	a.trailKeys = trail.NewRingKeys(a.ring, a.keystore.Table("keys"))
-	a.trail, err = trail.Open(ctx, trail.Options{Dir: a.path("trail"), Origin: origin, Keys: a.trailKeys,
+	a.trail, err = trail.Open(ctx, trail.Options{Dir: a.path("trail"), Origin: a.cfg.NodeName(), Keys: a.trailKeys,
 		Witness: a.cfg.Witness, MinFree: uint64(a.cfg.AuditMinFree),
 		OnFailure: func(err error) { a.log.Error("audit trail failed", "error", err.Error()) }})
 	if err != nil {
@@ -222,7 +193,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
-		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
+		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail, a.cfg.NodeName()}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
 		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
@@ -239,10 +210,13 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 }
 
 // namedTrail adds the name of the chain to what interactions read.
-type namedTrail struct{ *trail.Trail }
+type namedTrail struct {
+	*trail.Trail
+	node string
+}
 
 // Origin implements interaction.Trail.
-func (namedTrail) Origin() string { return origin }
+func (t namedTrail) Origin() string { return t.node }
 
 // integrity is what the setting asks for.
 func (a *App) integrity() interaction.Integrity {

@@ -65,7 +65,8 @@ const (
 	IntegrityBoth   = "both"
 )
 
-// StoreEmbedded is the engine inside the binary.
+// StoreEmbedded is the engine inside the binary. The other one is named by its
+// mongodb:// URI.
 const StoreEmbedded = "embedded"
 
 // EnvPrefix starts the name of every environment variable that is read.
@@ -85,11 +86,16 @@ type Options struct {
 	Demo    bool
 
 	Data     string
-	Store    string
-	Keystore string
-	KEKFile  string
-	KMS      string
-	Vault    Vault
+	Store    string // StoreEmbedded or a URI, which may hold a password
+	Keystore string // a folder, or a URI
+	// StoreURIFile and KeystoreURIFile hold the URIs instead; Load reads them
+	// into Store and Keystore.
+	StoreURIFile    string
+	KeystoreURIFile string
+	Node            string
+	KEKFile         string
+	KMS             string
+	Vault           Vault
 	// KEKSealedByPlatform states that the platform keeps the KEK file safe.
 	KEKSealedByPlatform bool
 	Suite               string
@@ -191,6 +197,7 @@ func (s *Settings) Load(environ []string) (Options, error) {
 	for _, src := range []source{fromFile, fromEnv} {
 		problems = append(problems, s.apply(src, given)...)
 	}
+	problems = append(problems, s.options.readURIs()...)
 	return s.options, problems.orNil()
 }
 

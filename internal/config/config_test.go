@@ -58,11 +58,18 @@ func TestPrecedence(t *testing.T) {
 func TestEverySettingInEveryPlace(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{"bool": "true", "duration": "3s", "size": "3KiB", "int": "3", "stringSlice": "10.0.0.9", "string": "three"}
+	uri := filepath.Join(t.TempDir(), "uri")
+	if err := os.WriteFile(uri, []byte("mongodb://h"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	config.New().Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Name == "config" {
 			return
 		}
 		value := values[f.Value.Type()]
+		if strings.HasSuffix(f.Name, "-uri-file") {
+			value = uri
+		}
 		byFlag, err1 := load(t, []string{"--" + f.Name + "=" + value}, nil, "")
 		byEnv, err2 := load(t, nil, []string{"FIELDSEAL_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")) + "=" + value}, "")
 		byFile, err3 := load(t, nil, nil, f.Name+": "+value+"\n")
@@ -138,7 +145,7 @@ func TestProblemsWithholdValues(t *testing.T) {
 	if o.Profile != secret {
 		t.Fatal("options hold what could be read")
 	}
-	if n := len(err.(config.Problems)); n != 6 {
+	if n := len(err.(config.Problems)); n != 7 {
 		t.Fatalf("%d problems: %v", n, err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fieldseal/fieldseal/repository/mongostore"
 )
 
 // Defaults. A limit states its reason.
@@ -67,8 +69,11 @@ func register(f *pflag.FlagSet, o *Options) {
 
 func registerStorage(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.Data, "data", "", "data `folder`")
-	f.StringVar(&o.Store, "store", StoreEmbedded, "storage engine: embedded")
-	f.StringVar(&o.Keystore, "keystore", "", "keystore `folder`, backed up apart from the data (default DATA/keystore)")
+	f.StringVar(&o.Store, "store", StoreEmbedded, "storage engine: embedded, or the `mongodb://` URI of a replica set or sharded cluster for any number of nodes (database "+mongostore.DefaultDatabase+" unless it names one)")
+	f.StringVar(&o.StoreURIFile, "store-uri-file", "", "`file` with the URI of --store, mode 0600; a command line is seen by every user of a machine")
+	f.StringVar(&o.Keystore, "keystore", "", "keystore `folder`, backed up apart from the data (default DATA/keystore); with MongoDB the URI of a database of its own (default: beside the store, its name with "+keystoreSuffix+")")
+	f.StringVar(&o.KeystoreURIFile, "keystore-uri-file", "", "`file` with the URI of --keystore, mode 0600")
+	f.StringVar(&o.Node, "node", "", "`name` of this node among those on one database, 1 to 32 of a-z and 0-9, kept for its life (default: from the host's name; "+soleNode+" with the embedded engine)")
 	f.StringVar(&o.KEKFile, "kek-file", "", "`file` of the local key encryption key, mode 0600 (default DATA/kek, development only)")
 	f.BoolVar(&o.KEKSealedByPlatform, "kek-sealed-by-platform", false, "state that the platform seals the KEK file (a secret of the orchestrator backed by a KMS, a TPM); profile production needs this or a vault")
 	f.StringVar(&o.KMS, "kms", KMSFile, "where the root key is: file or vault (HashiCorp Vault or OpenBao, transit engine)")

@@ -17,6 +17,7 @@ import (
 func (o Options) Validate() error {
 	c := &check{}
 	o.checkWords(c)
+	o.checkStorage(c)
 	o.checkNetwork(c)
 	o.checkTelemetry(c)
 	o.checkLimits(c)
@@ -51,7 +52,6 @@ func (o Options) checkWords(c *check) {
 	c.oneOf("reference-integrity", o.ReferenceIntegrity, IntegrityOff, IntegrityWrite, IntegrityDelete, IntegrityBoth)
 	c.oneOf("log-level", o.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("log-format", o.LogFormat, "text", "json")
-	c.that(o.Store == StoreEmbedded, "store: this build has the engine %q only", StoreEmbedded)
 	c.that(o.Data != "" || o.Demo, "data: name a data folder, or try the server with --demo")
 }
 

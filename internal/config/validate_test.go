@@ -71,20 +71,20 @@ func TestValidateRefuses(t *testing.T) {
 		change func(*config.Options)
 		want   string
 	}{
-		"no data":                     {func(o *config.Options) { o.Data = "" }, "data:"},
-		"profile":                     {func(o *config.Options) { o.Profile = "prod" }, "profile: want development or production"},
-		"suite":                       {func(o *config.Options) { o.Suite = "" }, "suite:"},
-		"engine that is not built in": {func(o *config.Options) { o.Store = "mongodb://h" }, "store: this build has the engine"},
-		"log level":                   {func(o *config.Options) { o.LogLevel = "trace" }, "log-level:"},
-		"log format":                  {func(o *config.Options) { o.LogFormat = "xml" }, "log-format:"},
-		"half of TLS":                 {func(o *config.Options) { o.TLSCert = "c" }, "tls-cert, tls-key: give both"},
-		"TLS and proxy":               {func(o *config.Options) { o.TLSCert, o.TLSKey, o.TLSTerminatedByProxy = "c", "k", true }, "contradicts"},
-		"open listener":               {func(o *config.Options) { o.Listen = "192.0.2.1:80" }, "give --tls-cert and --tls-key"},
-		"every interface":             {func(o *config.Options) { o.Listen, o.BaseURL = ":80", "http://localhost/fhir" }, "listen: an address that is not loopback"},
-		"name that may move":          {func(o *config.Options) { o.Listen = "myhost:80" }, "listen: an address that is not loopback"},
-		"mapped address":              {func(o *config.Options) { o.Listen = "[::ffff:192.0.2.1]:80" }, "listen: an address that is not loopback"},
-		"no port":                     {func(o *config.Options) { o.Listen = "127.0.0.1" }, "listen: want host:port"},
-		"open metrics":                {func(o *config.Options) { o.Metrics = "0.0.0.0:9464" }, "metrics: served without TLS"},
+		"no data":                  {func(o *config.Options) { o.Data = "" }, "data:"},
+		"profile":                  {func(o *config.Options) { o.Profile = "prod" }, "profile: want development or production"},
+		"suite":                    {func(o *config.Options) { o.Suite = "" }, "suite:"},
+		"engine that nobody knows": {func(o *config.Options) { o.Store = "postgres://h" }, "store: want embedded or"},
+		"log level":                {func(o *config.Options) { o.LogLevel = "trace" }, "log-level:"},
+		"log format":               {func(o *config.Options) { o.LogFormat = "xml" }, "log-format:"},
+		"half of TLS":              {func(o *config.Options) { o.TLSCert = "c" }, "tls-cert, tls-key: give both"},
+		"TLS and proxy":            {func(o *config.Options) { o.TLSCert, o.TLSKey, o.TLSTerminatedByProxy = "c", "k", true }, "contradicts"},
+		"open listener":            {func(o *config.Options) { o.Listen = "192.0.2.1:80" }, "give --tls-cert and --tls-key"},
+		"every interface":          {func(o *config.Options) { o.Listen, o.BaseURL = ":80", "http://localhost/fhir" }, "listen: an address that is not loopback"},
+		"name that may move":       {func(o *config.Options) { o.Listen = "myhost:80" }, "listen: an address that is not loopback"},
+		"mapped address":           {func(o *config.Options) { o.Listen = "[::ffff:192.0.2.1]:80" }, "listen: an address that is not loopback"},
+		"no port":                  {func(o *config.Options) { o.Listen = "127.0.0.1" }, "listen: want host:port"},
+		"open metrics":             {func(o *config.Options) { o.Metrics = "0.0.0.0:9464" }, "metrics: served without TLS"},
 		"open metrics beside TLS": {func(o *config.Options) {
 			o.Listen, o.TLSCert, o.TLSKey, o.Metrics = "192.0.2.1:443", "c", "k", "192.0.2.1:9464"
 		}, "metrics: served without TLS"},
@@ -193,5 +193,9 @@ func TestDerivedSettings(t *testing.T) {
 	o = config.Options{Profile: config.Production, Data: "/srv/data"}
 	if _, create := o.KEKPath(); create {
 		t.Error("production would create a key")
+	}
+	o = config.Options{Profile: config.Development, Store: "mongodb://h"}
+	if _, create := o.KEKPath(); create {
+		t.Error("each node would make a root key of its own")
 	}
 }
