@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -30,6 +32,7 @@ const (
 	Update   Action = "update"
 	Delete   Action = "delete"
 	Reassign Action = "reassign" // move a resource to another patient's keys
+	Relabel  Action = "relabel"  // lower or remove a security label
 	Admin    Action = "admin"    // tokens, keys, policy, erasure; of the type Server
 )
 
@@ -51,6 +54,7 @@ type Subject struct {
 	amr      []string
 	authTime time.Time
 	purpose  string
+	purposes []string
 	address  string
 	hash     uint64
 }
@@ -70,20 +74,25 @@ type SubjectClaims struct {
 	AMR        []string
 	AuthTime   time.Time
 	Purpose    string
+	Purposes   []string // that the subject may act for besides Purpose
 	Address    string
 }
 
 // NewSubject is for authz/token only. The slices must not change any more.
 func NewSubject(c SubjectClaims) Subject {
-	hash := maphash.String(subjectSeed, c.Purpose)
-	for _, r := range c.Roles {
+	return Subject{hash: fingerprint(c.Purpose, c.Roles, c.Scopes), id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
+		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, purposes: c.Purposes, address: c.Address}
+}
+
+func fingerprint(purpose string, roles, scopes []string) uint64 {
+	hash := maphash.String(subjectSeed, purpose)
+	for _, r := range roles {
 		hash = hash*31 + maphash.String(subjectSeed, r)
 	}
-	for _, s := range c.Scopes {
+	for _, s := range scopes {
 		hash = hash*31 + maphash.String(subjectSeed, s)
 	}
-	return Subject{hash: hash, id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
-		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, address: c.Address}
+	return hash
 }
 
 // Valid reports whether the subject is authenticated.
@@ -116,6 +125,26 @@ func (s Subject) Scopes() []string { return s.scopes }
 // Purpose is the purpose of use, TREAT unless said otherwise.
 func (s Subject) Purpose() string { return s.purpose }
 
+// System reports whether the account is a client of its own, not a person.
+func (s Subject) System() bool { return strings.HasPrefix(s.id, "client:") }
+
+// AMR are the methods by which the user authenticated (RFC 8176).
+func (s Subject) AMR() []string { return s.amr }
+
+// AuthTime is when the user last authenticated; zero when unknown.
+func (s Subject) AuthTime() time.Time { return s.authTime }
+
+// For returns the subject acting for another purpose of use, one of those that
+// its token allows. It is false for any other.
+func (s Subject) For(purpose string) (Subject, bool) {
+	if purpose != s.purpose && !slices.Contains(s.purposes, purpose) || purpose == "" {
+		return Subject{}, false
+	}
+	s.purpose = purpose
+	s.hash = fingerprint(purpose, s.roles, s.scopes)
+	return s, true
+}
+
 // Address is the network address of the peer.
 func (s Subject) Address() string { return s.address }
 
@@ -137,6 +166,8 @@ type Facts struct {
 	Orgs     []field.StorageID // organizations it belongs to
 	Security []field.Label     // meta.security
 	Deleted  bool
+	// More answers what group 0 does not; nil knows nothing, which denies.
+	More Attributes
 }
 
 // Program is a compiled decision: for each combination of predicate bits the
@@ -151,6 +182,9 @@ type Program interface {
 	// Confined reports whether nothing outside of the subject's own patient
 	// compartment can be visible, whatever the facts.
 	Confined() bool
+	// Related reports whether nothing outside of the subject's own patient
+	// compartment and of the patients it cares for can be visible.
+	Related() bool
 	// Revision names the policy version.
 	Revision() string
 }
@@ -199,6 +233,10 @@ func (g Grant) Unrestricted() bool { return g.program != nil && g.program.Uncond
 // Confined reports whether the grant shows nothing outside of the subject's own
 // patient compartment, so that a search need not look further.
 func (g Grant) Confined() bool { return g.program != nil && g.program.Confined() }
+
+// Related reports whether the grant shows nothing outside of the subject's own
+// patient compartment and those of the patients it cares for.
+func (g Grant) Related() bool { return g.program != nil && g.program.Related() }
 
 // Revision names the policy version that decided.
 func (g Grant) Revision() string {

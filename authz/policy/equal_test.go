@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
@@ -37,14 +40,13 @@ func TestCompiledEqualsCasbin(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	allowed := 0
-	for _, csv := range []string{"", wildPolicy} {
+	for _, csv := range []string{"", wildPolicy, factPolicy} {
 		d := newDecider(t, csv)
-		for decisions := 0; decisions < want/2; {
+		for decisions := 0; decisions < want/3; {
 			s, r, f := randomRequest(rng, d.Roles())
 			g, _ := d.Decide(t.Context(), s, r)
 			mask := g.Mask(f)
-			in := input{orgs: s.Orgs(), patientType: inCompartment(r.Type), facts: f}
-			in.patient, in.hasPatient = s.PatientKey()
+			in := askedOf(&s, inCompartment(r.Type), f, d.env)
 			for _, class := range field.AllClasses.Classes() {
 				ok, err := d.oracle.allows(s.Roles(), r, class, s.Purpose(), in)
 				if err != nil {
@@ -72,7 +74,7 @@ func TestCompiledEqualsCasbin(t *testing.T) {
 // plainScopes is the SMART rule spelled out once more, without the compiler.
 func plainScopes(s authz.Subject, r authz.Request, in input) bool {
 	letter := map[authz.Action]string{authz.Read: "r", authz.Search: "s", authz.Create: "c", authz.Update: "u", authz.Delete: "d", authz.Reassign: "u"}[r.Action]
-	own := holds("own_compartment", in) || holds("not_patient_data", in)
+	own := holds("own_compartment", "allow", in) || holds("not_patient_data", "allow", in)
 	for _, sc := range s.Scopes() {
 		for _, typ := range []string{"*", r.Type} {
 			for _, letters := range []string{"r", "rs", "cruds", "cu"} {
@@ -124,7 +126,53 @@ func randomRequest(rng *rand.Rand, roles []string) (authz.Subject, authz.Request
 		f.Orgs = []field.StorageID{ward}
 	}
 	if rng.IntN(3) == 0 {
-		f.Security = []field.Label{{System: confidentialitySystem, Code: "V"}}
+		f.Security = []field.Label{{System: label.Confidentiality, Code: "V"}}
+	}
+	if rng.IntN(3) == 0 {
+		f.Security = append(f.Security, field.Label{System: label.Sensitivity, Code: []string{"HIV", "PSY"}[rng.IntN(2)]})
+	}
+	if rng.IntN(8) > 0 {
+		f.More = known{rng.IntN(9), rng.IntN(9), rng.IntN(9), rng.IntN(9)}
+	}
+	if rng.IntN(3) > 0 {
+		c.Who = []string{"Practitioner/dr", "Patient/alice"}[rng.IntN(2)]
+	}
+	c.Client, c.Address = []string{"tablet", "kiosk"}[rng.IntN(2)], []string{"10.1.2.3", "192.0.2.1", "unknown"}[rng.IntN(3)]
+	if rng.IntN(2) == 0 {
+		c.AMR, c.AuthTime = []string{"pwd", "otp"}, noon().Add(-time.Duration(rng.IntN(30))*time.Minute)
 	}
 	return authz.NewSubject(c), r, f
 }
+
+// known are attributes: 0 to 3 is false, 4 to 7 true, 8 an error.
+type known struct{ related, consented, authored, adult int }
+
+func (k known) Related() (bool, error)   { return answer(k.related) }
+func (k known) Consented() (bool, error) { return answer(k.consented) }
+func (k known) Authored() (bool, error)  { return answer(k.authored) }
+func (k known) Adult() (bool, error)     { return answer(k.adult) }
+
+func answer(k int) (bool, error) {
+	if k == 8 {
+		return true, errors.New("the store does not answer")
+	}
+	return k >= 4, nil
+}
+
+// factPolicy uses the attributes, more of them than a table holds for those who
+// have every role.
+const factPolicy = `
+role, role:a, a
+role, role:b, b
+role, role:c, c
+p, role:a, record, read|search, *, TREAT|HRESCH, relationship & consent & label(N+HIV), allow
+p, role:a, record, read|search, clinical, *, adult & label(R), allow
+p, role:a, *, read, narrative, *, not_author, deny
+p, role:a, record, read, identifier, *, zone(10.0.0.0/8) & client(tablet+other) & relationship, allow
+p, role:b, record, read|update, *, *, author & hours(07:00-19:00@UTC) & mfa(15m), allow
+p, role:b, Observation, read, *, *, label(V+*) & system_scope, allow
+p, role:b, record, search|read, demographic, *, relationship & restricted_label, deny
+p, role:c, *, read|search|delete, *, *, all_patients, allow
+p, role:c, *, read|search, contact, *, consent & org & own_compartment & not_patient_data & hours(22:00-06:00@UTC), deny
+p, role:c, *, read|search, restricted, *, mfa(5m) & not_restricted_label & adult, deny
+`

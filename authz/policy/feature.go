@@ -15,6 +15,8 @@ const (
 	isClient
 	hasPatient
 	hasOrgs
+	hasWho          // a FHIR reference of the user
+	hasPractitioner // and it names a Practitioner or PractitionerRole
 )
 
 func (f feature) has(o feature) bool { return f&o == o }
@@ -41,6 +43,12 @@ func featuresOf(s *authz.Subject) feature {
 	}
 	if len(s.Orgs()) > 0 {
 		f |= hasOrgs
+	}
+	if s.Who() != "" {
+		f |= hasWho
+	}
+	if strings.HasPrefix(s.Who(), "Practitioner/") || strings.HasPrefix(s.Who(), "PractitionerRole/") {
+		f |= hasPractitioner
 	}
 	return f
 }

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
@@ -20,7 +22,7 @@ func inCompartment(t string) bool {
 
 func newDecider(t testing.TB, csv string) *Decider {
 	t.Helper()
-	o := Options{Types: testTypes, PatientType: inCompartment}
+	o := Options{Types: testTypes, PatientType: inCompartment, Now: noon}
 	if csv != "" {
 		o.Policy = []byte(csv)
 	}
@@ -30,6 +32,9 @@ func newDecider(t testing.TB, csv string) *Decider {
 	}
 	return d
 }
+
+// noon is when every test happens.
+func noon() time.Time { return time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC) }
 
 var (
 	alice = field.StorageID{1}
@@ -52,5 +57,5 @@ func ask(t testing.TB, d *Decider, c authz.SubjectClaims, a authz.Action, typ st
 }
 
 func restrictedFacts(patients ...field.StorageID) authz.Facts {
-	return authz.Facts{Patients: patients, Security: []field.Label{{System: confidentialitySystem, Code: "R"}}}
+	return authz.Facts{Patients: patients, Security: []field.Label{{System: label.Confidentiality, Code: "R"}}}
 }

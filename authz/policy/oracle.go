@@ -39,7 +39,7 @@ func newOracle(rows []row) (*oracle, error) {
 		return covers(args[0].(string), args[1].(string)), nil
 	})
 	e.AddFunction("holds", func(args ...any) (any, error) {
-		return holds(args[0].(string), *args[1].(*input)), nil
+		return holds(args[0].(string), args[1].(string), *args[2].(*input)), nil
 	})
 	rules := make([][]string, len(rows))
 	for i, r := range rows {
@@ -61,11 +61,25 @@ func (o *oracle) allows(roles []string, r authz.Request, class field.Class, purp
 	return o.enforcer.Enforce(&roleSet{roles}, r.Type, string(r.Action), class.String(), purpose, &in)
 }
 
+// askedOf is what the oracle is told of a request.
+func askedOf(s *authz.Subject, patientType bool, f authz.Facts, env *environment) input {
+	in := inputOf(s, patientType, f, env)
+	in.feat = featuresOf(s)
+	return in
+}
+
 // holds evaluates a condition column by name; an unknown name does not hold.
-func holds(cond string, in input) bool {
+// What is unknown of the resource meets the conditions of a denial.
+func holds(cond, effect string, in input) bool {
 	for name := range strings.SplitSeq(cond, "&") {
-		i := predicateIndex(strings.TrimSpace(name))
-		if i < 0 || !predicates()[i].holds(in) {
+		c, err := newCondition(strings.TrimSpace(name))
+		if err != nil {
+			return false
+		}
+		if !in.feat.has(c.needs) {
+			return false
+		}
+		if t := c.decide(in); t == no || t == unknown && effect != "deny" {
 			return false
 		}
 	}

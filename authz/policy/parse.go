@@ -18,6 +18,19 @@ type document struct {
 	roles map[string]string // name → description
 	rows  []row
 	never []row // denials that the file promises
+	conds map[string]*condition
+}
+
+// condition returns the condition with the text, which must be one that reads.
+func (d *document) condition(text string) *condition { return d.conds[text] }
+
+// newDocument knows the conditions that programs need whatever the rules name.
+func newDocument() document {
+	d := document{roles: map[string]string{}, conds: map[string]*condition{}}
+	for _, name := range [...]string{allPatients.name, ownCompartment.name, notPatientData.name, relationship.name} {
+		d.conds[name], _ = newCondition(name) // they are registered
+	}
+	return d
 }
 
 // reader collects every problem instead of stopping at the first.
@@ -34,7 +47,7 @@ func (p *reader) fault(line int, format string, args ...any) {
 
 // parse reads the CSV form described in docs/policy.md. The error is Problems.
 func parse(data []byte, types map[string]bool) (document, error) {
-	p := &reader{types: types, doc: document{roles: map[string]string{}}, seen: map[string]int{}}
+	p := &reader{types: types, doc: newDocument(), seen: map[string]int{}}
 	r := csv.NewReader(bytes.NewReader(data))
 	r.Comment, r.TrimLeadingSpace, r.FieldsPerRecord = '#', true, -1
 	var lines []int
@@ -70,7 +83,7 @@ func parse(data []byte, types map[string]bool) (document, error) {
 	if len(p.doc.rows) == 0 {
 		p.fault(0, "no rule: nobody could do anything")
 	}
-	p.usedPredicates()
+	p.countConditions()
 	if len(p.problems) > 0 {
 		return document{}, p.problems
 	}
@@ -179,39 +192,34 @@ func (p *reader) cell(line int, column, value string, known func(string) bool) [
 	return parts
 }
 
-func (p *reader) cond(line int, value string) []int {
-	var out []int
+func (p *reader) cond(line int, value string) []*condition {
+	var out []*condition
 	for s := range strings.SplitSeq(value, "&") {
 		s = strings.TrimSpace(s)
-		i := predicateIndex(s)
+		c := p.doc.conds[s]
+		var err error
+		if c == nil {
+			c, err = newCondition(s)
+		}
 		switch {
 		case s == "":
 			p.fault(line, "cond has an empty predicate; an unconditional rule says %s", allPatients.name)
-		case i < 0:
-			p.fault(line, "unknown predicate %q", s)
-		case slices.Contains(out, i):
+		case err != nil:
+			p.fault(line, "%v", err)
+		case slices.Contains(out, c):
 			p.fault(line, "predicate %q stands twice", s)
 		default:
-			out = append(out, i)
+			p.doc.conds[s] = c
+			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// usedPredicates bounds the decision table of a program (2^n masks).
-func (p *reader) usedPredicates() {
-	var bits uint64
-	n := 0
-	for _, r := range p.doc.rows {
-		for _, c := range r.conds {
-			if !predicates()[c].constant() && bits&(1<<c) == 0 {
-				bits |= 1 << c
-				n++
-			}
-		}
-	}
-	if n > maxPredicates {
-		p.fault(0, "uses %d predicates; at most %d fit a decision table", n, maxPredicates)
+// countConditions bounds the bits of a program.
+func (p *reader) countConditions() {
+	if n := len(p.doc.conds); n > maxConditions {
+		p.fault(0, "has %d different conditions; at most %d are possible", n, maxConditions)
 	}
 }
 

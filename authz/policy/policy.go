@@ -26,8 +26,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 )
 
 //go:embed default.csv
@@ -48,6 +50,11 @@ type Options struct {
 	// PatientType reports whether a type is a member of the Patient
 	// compartment.
 	PatientType func(resourceType string) bool
+	// Unlabelled is the confidentiality code of resources that carry none; empty
+	// means N.
+	Unlabelled string
+	// Now is time.Now when nil.
+	Now func() time.Time
 }
 
 // Decider implements authz.Decider. It is immutable and safe for concurrent
@@ -59,6 +66,7 @@ type Decider struct {
 	revision    string
 	oracle      *oracle
 	cache       cache
+	env         *environment
 }
 
 var _ authz.Decider = (*Decider)(nil)
@@ -82,6 +90,10 @@ func New(o Options) (*Decider, error) {
 	if len(o.Types) == 0 || o.PatientType == nil {
 		return nil, errors.New("policy: Options.Types and Options.PatientType are required")
 	}
+	env, err := o.environment()
+	if err != nil {
+		return nil, err
+	}
 	types := make(map[string]bool, len(o.Types))
 	for _, t := range o.Types {
 		types[t] = true
@@ -94,12 +106,27 @@ func New(o Options) (*Decider, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decider{doc: doc, types: types, patientType: o.PatientType, revision: revisionOf(o.Policy), oracle: orc}
+	d := &Decider{doc: doc, types: types, patientType: o.PatientType, revision: revisionOf(o.Policy), oracle: orc, env: env}
 	d.cache.seed = maphash.MakeSeed()
 	if err := d.selfTest(); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+func (o Options) environment() (*environment, error) {
+	env := &environment{now: o.Now, unlabelled: label.Normal}
+	if env.now == nil {
+		env.now = time.Now
+	}
+	if o.Unlabelled != "" {
+		level, ok := label.ParseLevel(o.Unlabelled)
+		if !ok {
+			return nil, fmt.Errorf("policy: %q is no confidentiality", o.Unlabelled)
+		}
+		env.unlabelled = level
+	}
+	return env, nil
 }
 
 // Revision names the policy: a hash of its model and rows.
@@ -149,14 +176,15 @@ func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entr
 		typ: strings.Clone(r.Type), action: r.Action, feat: feat}
 	p := &program{revision: d.revision}
 	e.program = p
-	c := compiler{feat: feat, preds: predicates()}
+	p.env = d.env
+	c := compiler{feat: feat}
 	scope := reachNone
 	if d.known(s, r, feat) {
 		p.patientType = d.patientType(r.Type)
 		scope = scopeReach(e.scopes, feat, r.Action, r.Type)
 		d.collect(&c, e)
 	}
-	c.build(p, scope)
+	c.build(p, &d.doc, scope)
 	return e
 }
 

@@ -7,153 +7,226 @@ import (
 	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
-// maxPredicates bounds the predicates one program evaluates: its table has a
-// mask for each combination, so 10 make 2 KiB.
-const maxPredicates = 10
+// maxTabled bounds the conditions of a program that has a table: it holds a mask
+// for each combination, so 10 make 2 KiB. Programs with more go through their
+// rules.
+const maxTabled = 10
+
+// maxConditions bounds the different conditions of a policy: one bit each.
+const maxConditions = 64
 
 // program implements authz.Program: the rules for one role set, scope set,
-// type, action and purpose, reduced to the predicates that still matter.
+// type, action and purpose, reduced to the conditions that still matter.
 type program struct {
 	revision    string
 	patientType bool
-	bits        []func(input) bool // bit i of the table's index
-	table       []field.ClassSet
+	env         *environment
+	bits        []*condition // bit i of what follows; those that ask come last
+	rest        []residual
+	own         uint64           // a patient scope: one of these bits must hold
+	table       []field.ClassSet // by bits; nil when there are too many
 	ceiling     field.ClassSet
 	uniform     bool
 	confined    bool
+	related     bool
 }
 
 var _ authz.Program = (*program)(nil)
 
-// Ceiling is the union of every mask of the table.
+// Ceiling is the union of what any facts could make visible.
 func (p *program) Ceiling() field.ClassSet { return p.ceiling }
 
-// Unconditional reports whether every mask of the table is the same.
+// Unconditional reports whether the mask is the same whatever the facts.
 func (p *program) Unconditional() bool { return p.uniform }
 
 // Confined reports whether every mask outside of the own compartment is zero.
 func (p *program) Confined() bool { return p.confined }
 
+// Related reports whether every mask outside of the own compartment and of the
+// patients that the subject cares for is zero.
+func (p *program) Related() bool { return p.related }
+
 // Revision names the policy.
 func (p *program) Revision() string { return p.revision }
 
-// Mask evaluates the predicates and looks the classes up.
+// Mask evaluates the conditions, those that ask last and only while they can
+// still make a difference, and looks the classes up.
 func (p *program) Mask(s authz.Subject, f authz.Facts) field.ClassSet {
 	if len(p.bits) == 0 {
 		return p.table[0]
 	}
-	in := input{orgs: s.Orgs(), patientType: p.patientType, facts: f}
-	in.patient, in.hasPatient = s.PatientKey()
-	i := 0
-	for b, holds := range p.bits {
-		if holds(in) {
-			i |= 1 << b
+	in := inputOf(&s, p.patientType, f, p.env)
+	var held, unsure uint64
+	for b, c := range p.bits {
+		if c.asks() && !p.possible(held, b) {
+			return 0
+		}
+		switch c.decide(in) {
+		case yes:
+			held |= 1 << b
+		case unknown:
+			unsure |= 1 << b
 		}
 	}
-	return p.table[i]
+	if unsure == 0 && p.table != nil {
+		return p.table[held]
+	}
+	return p.mask(held, unsure)
+}
+
+// possible reports whether some rule could still allow, given that the
+// conditions from bit b on have not been evaluated.
+func (p *program) possible(held uint64, b int) bool {
+	could := held | ^uint64(0)<<b
+	return (p.own == 0 || could&p.own != 0) &&
+		slices.ContainsFunc(p.rest, func(r residual) bool { return !r.deny && could&r.need == r.need })
+}
+
+// mask goes through the rules. What is unknown meets conditions of denials
+// only.
+func (p *program) mask(held, unsure uint64) field.ClassSet {
+	if p.own != 0 && held&p.own == 0 {
+		return 0
+	}
+	var allow, deny field.ClassSet
+	for _, r := range p.rest {
+		switch {
+		case r.deny && (held|unsure)&r.need == r.need:
+			deny |= r.classes
+		case !r.deny && held&r.need == r.need:
+			allow |= r.classes
+		}
+	}
+	return allow &^ deny
 }
 
 // residual is one rule that is left for a program: the bits it needs.
 type residual struct {
-	need    uint16
+	need    uint64
 	deny    bool
 	classes field.ClassSet
 }
 
 // compiler builds one program.
 type compiler struct {
-	feat  feature
-	preds []predicate
-	used  []int // predicate index of each bit
-	rest  []residual
-}
-
-// bit returns the table bit of a predicate, allotting one when new.
-func (c *compiler) bit(pred int) uint16 {
-	i := slices.Index(c.used, pred)
-	if i < 0 {
-		i = len(c.used)
-		c.used = append(c.used, pred)
-	}
-	return 1 << i
+	feat feature
+	rows []*row
+	used []*condition
 }
 
 // add keeps a rule unless the subject can never meet its condition.
 func (c *compiler) add(r *row) {
-	var need uint16
-	for _, i := range r.conds {
-		p := &c.preds[i]
-		if !c.feat.has(p.needs) {
+	for _, cond := range r.conds {
+		if !c.feat.has(cond.needs) {
 			return
 		}
-		if !p.constant() {
-			need |= c.bit(i)
-		}
 	}
-	c.rest = append(c.rest, residual{need, r.deny, r.classes})
+	for _, cond := range r.conds {
+		c.use(cond)
+	}
+	c.rows = append(c.rows, r)
 }
 
-// build fills the table. A patient-level scope leaves only the own compartment
+// use allots a bit to a condition.
+func (c *compiler) use(cond *condition) {
+	if !cond.constant() && !slices.Contains(c.used, cond) {
+		c.used = append(c.used, cond)
+	}
+}
+
+// bit is the table bit of a condition.
+func (c *compiler) bit(cond *condition) uint64 {
+	if i := slices.Index(c.used, cond); i >= 0 {
+		return 1 << i
+	}
+	return 0
+}
+
+// build fills the program. A patient-level scope leaves only the own compartment
 // and what is no patient data.
-func (c *compiler) build(p *program, scope reach) {
-	var own uint16
+func (c *compiler) build(p *program, doc *document, scope reach) {
+	own, never, care := doc.condition(ownCompartment.name), doc.condition(notPatientData.name), doc.condition(relationship.name)
 	if scope == reachPatient {
-		own = c.bit(predicateIndex(ownCompartment.name)) | c.bit(predicateIndex(notPatientData.name))
+		c.use(own)
+		c.use(never)
 	}
-	for _, i := range c.used {
-		p.bits = append(p.bits, c.preds[i].holds)
+	slices.SortStableFunc(c.used, func(a, b *condition) int { return asking(a) - asking(b) })
+	if scope == reachPatient {
+		p.own = c.bit(own) | c.bit(never)
 	}
-	p.table = make([]field.ClassSet, 1<<len(c.used))
+	p.bits = c.used
 	if scope != reachNone {
-		for i := range p.table {
-			if own == 0 || uint16(i)&own != 0 {
-				p.table[i] = c.mask(uint16(i))
+		p.rest = c.residuals()
+	}
+	c.reach(p, scope)
+	inside := c.bit(own)
+	if p.patientType { // never outside of a compartment then
+		inside |= c.bit(never)
+	}
+	p.confined = c.bit(own) != 0 && p.inside(inside)
+	p.related = c.bit(care) != 0 && p.inside(inside|c.bit(care))
+}
+
+// asking puts conditions that only look at group 0 before those that ask, and
+// consent, which costs most, at the end.
+func asking(c *condition) int {
+	switch {
+	case c.name == consented.name:
+		return 2
+	case c.asks():
+		return 1
+	}
+	return 0
+}
+
+// residuals joins the rules that need the same.
+func (c *compiler) residuals() (rest []residual) {
+	for _, r := range c.rows {
+		var need uint64
+		for _, cond := range r.conds {
+			need |= c.bit(cond)
+		}
+		i := slices.IndexFunc(rest, func(o residual) bool { return o.need == need && o.deny == r.deny })
+		if i < 0 {
+			i, rest = len(rest), append(rest, residual{need: need, deny: r.deny})
+		}
+		rest[i].classes |= r.classes
+	}
+	return rest
+}
+
+// reach computes table and ceiling. Without a table the ceiling is what the
+// allows give without the denials that always hold.
+func (c *compiler) reach(p *program, scope reach) {
+	if len(c.used) > maxTabled {
+		var always field.ClassSet
+		for _, r := range p.rest {
+			if r.deny && r.need == 0 {
+				always |= r.classes
+			} else if !r.deny {
+				p.ceiling |= r.classes
 			}
 		}
+		p.ceiling &^= always
+		return
 	}
+	p.table = make([]field.ClassSet, 1<<len(c.used))
 	p.uniform = true
-	for _, m := range p.table {
+	for i := range p.table {
+		m := p.mask(uint64(i), 0)
+		p.table[i] = m
 		p.ceiling |= m
 		p.uniform = p.uniform && m == p.table[0]
 	}
-	p.confined = c.confined(p)
 	if p.uniform {
 		p.bits, p.table = nil, p.table[:1]
 	}
 }
 
-// confined looks at every combination of facts that can occur outside of the
-// own compartment. On types that hold patient data not_patient_data never
-// holds.
-func (c *compiler) confined(p *program) bool {
-	var own, never uint16
-	for b, i := range c.used {
-		switch {
-		case c.preds[i].name == ownCompartment.name:
-			own = 1 << b
-		case c.preds[i].name == notPatientData.name && p.patientType:
-			never = 1 << b
-		}
+// inside reports whether nothing is visible without one of the bits.
+func (p *program) inside(bits uint64) bool {
+	if p.own != 0 && p.own&^bits == 0 {
+		return true
 	}
-	for i, m := range p.table {
-		if outside := uint16(i)&own == 0 && uint16(i)&never == 0; outside && m != 0 {
-			return false
-		}
-	}
-	return own != 0
-}
-
-func (c *compiler) mask(bits uint16) field.ClassSet {
-	var allow, deny field.ClassSet
-	for _, r := range c.rest {
-		if bits&r.need != r.need {
-			continue
-		}
-		if r.deny {
-			deny |= r.classes
-		} else {
-			allow |= r.classes
-		}
-	}
-	return allow &^ deny
+	return !slices.ContainsFunc(p.rest, func(r residual) bool { return !r.deny && r.need&bits == 0 })
 }

@@ -1,10 +1,12 @@
 package policy
 
-import "github.com/fieldseal/fieldseal/authz"
+import (
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
+)
 
-// Confidentiality codes of HL7 v3; a label without a system counts, since a
-// forgotten system must not lift the protection.
-const confidentialitySystem = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+// A label without a system counts, since a forgotten system must not lift the
+// protection.
 
 var restrictedLabel = predicate{
 	name:  "restricted_label",
@@ -15,7 +17,7 @@ var restrictedLabel = predicate{
 func labelledRestricted(f authz.Facts) bool {
 	for i := range f.Security {
 		l := &f.Security[i]
-		if (l.Code == "R" || l.Code == "V") && (l.System == confidentialitySystem || l.System == "") {
+		if (l.Code == "R" || l.Code == "V") && (l.System == label.Confidentiality || l.System == "") {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
@@ -63,7 +64,7 @@ func TestRestrictedNarrativeIsHiddenFromNurse(t *testing.T) {
 	if got := g.Mask(authz.Facts{}); got != field.AllClasses {
 		t.Errorf("unlabelled: %v", got)
 	}
-	for _, label := range []field.Label{{System: confidentialitySystem, Code: "R"}, {System: confidentialitySystem, Code: "V"}, {Code: "R"}} {
+	for _, label := range []field.Label{{System: label.Confidentiality, Code: "R"}, {System: label.Confidentiality, Code: "V"}, {Code: "R"}} {
 		if got := g.Mask(authz.Facts{Security: []field.Label{{Code: "N"}, label}}); got != field.AllClasses&^field.Set(field.Narrative) {
 			t.Errorf("%v: %v", label, got)
 		}

@@ -15,7 +15,7 @@ type row struct {
 	cond                              string
 	deny                              bool
 	classes                           field.ClassSet
-	conds                             []int // indexes into predicates()
+	conds                             []*condition
 }
 
 // Words of the type column that stand for several types.
@@ -49,8 +49,8 @@ func (r row) fields() []string {
 // actions and purposes that rules and requests may name. The purposes are
 // codes of HL7 v3 PurposeOfUse.
 var (
-	actions  = []string{"read", "search", "create", "update", "delete", "reassign", "admin"}
-	purposes = []string{"TREAT", "ETREAT", "BTG", "HPAYMT", "HOPERAT", "HRESCH", "PATRQT", "PUBHLTH", "HSYSADMIN"}
+	actions  = []string{"read", "search", "create", "update", "delete", "reassign", "relabel", "admin"}
+	purposes = []string{"TREAT", "ETREAT", "BTG", "HPAYMT", "HOPERAT", "HRESCH", "HMARKT", "PATRQT", "PUBHLTH", "HSYSADMIN"}
 )
 
 // Problem is one fault of a policy file.

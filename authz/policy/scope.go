@@ -75,7 +75,7 @@ func letterOf(a authz.Action) byte {
 		return 'c'
 	case authz.Read:
 		return 'r'
-	case authz.Update, authz.Reassign:
+	case authz.Update, authz.Reassign, authz.Relabel:
 		return 'u'
 	case authz.Delete:
 		return 'd'

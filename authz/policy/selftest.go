@@ -88,7 +88,7 @@ func (d *Decider) breaks(r *row, types, asked []string) (typ string, broken bool
 		req.Type = typ
 		for _, purpose := range asked {
 			s := authz.NewSubject(authz.SubjectClaims{ID: "user:self-test", Roles: []string{r.role}, Purpose: purpose,
-				Scopes: []string{"user/*.cruds", AdminScope}, Patient: "any", Orgs: make([]field.StorageID, 1)})
+				Scopes: []string{"user/*.cruds", AdminScope}, Who: "Practitioner/any", Patient: "any", Orgs: make([]field.StorageID, 1)})
 			if d.compile(&s, req, featuresOf(&s)).program.ceiling&r.classes != 0 {
 				return typ, true
 			}

@@ -74,7 +74,7 @@ func TestConditionIsNeverAnExpression(t *testing.T) {
 		if _, err := New(Options{Policy: []byte(bad), Types: testTypes, PatientType: inCompartment}); err == nil {
 			t.Errorf("cond %q is accepted", cond)
 		}
-		if holds(cond, input{hasPatient: true}) {
+		if holds(cond, "allow", input{hasPatient: true}) {
 			t.Errorf("cond %q holds", cond)
 		}
 	}
