@@ -39,7 +39,7 @@ func (s *Store) checkFormat() error {
 	}
 	// Pebble begins a new folder with a log in its oldest format, of which it
 	// cannot tell damage from the end; opening again begins a second log.
-	err = errors.Join(s.db.Set(metaKey(metaFormat), metaValue(format), pebble.Sync), s.db.Close())
+	err = errors.Join(s.claim(), s.db.Close())
 	if err != nil {
 		return storeError("writing stored format", err)
 	}
@@ -49,6 +49,9 @@ func (s *Store) checkFormat() error {
 // readFormat reports whether the folder is new.
 func (s *Store) readFormat() (fresh bool, err error) {
 	found, err := s.meta(metaFormat)
+	if err == nil && (s.opts.source != nil || found == formatImporting) {
+		return s.readImport(found)
+	}
 	if err != nil || found == format {
 		return false, err
 	}
@@ -58,18 +61,21 @@ func (s *Store) readFormat() (fresh bool, err error) {
 	if found != 0 {
 		return false, fmt.Errorf("opening %s: %w %d, this release reads up to %d", s.opts.Dir, ErrFormat, found, format)
 	}
+	empty, err := s.empty()
+	if err == nil && !empty {
+		err = fmt.Errorf("opening %s: %w: no format row in a folder with data", s.opts.Dir, ErrFormat)
+	}
+	return err == nil, err
+}
+
+// empty reports whether there is no row at all.
+func (s *Store) empty() (bool, error) {
 	it, err := s.db.NewIter(nil)
 	if err != nil {
 		return false, storeError("reading stored format", err)
 	}
 	empty := !it.First()
-	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return false, storeError("reading stored format", err)
-	}
-	if !empty {
-		return false, fmt.Errorf("opening %s: %w: no format row in a folder with data", s.opts.Dir, ErrFormat)
-	}
-	return true, nil
+	return empty, storeError("reading stored format", errors.Join(it.Error(), it.Close()))
 }
 
 func (s *Store) loadSeq() error {

@@ -56,7 +56,8 @@ type Options struct {
 	// a failed flush that will be retried, a damaged block.
 	OnError func(error)
 
-	holdUpgrade bool // for tests of a store whose records are not moved yet
+	source      []byte // set by OpenImport: whose entries fill the folder
+	holdUpgrade bool   // for tests of a store whose records are not moved yet
 }
 
 // Validate reports every problem at once.

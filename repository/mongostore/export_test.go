@@ -110,3 +110,14 @@ func Corrupt(t *testing.T, s *Store, k repository.Key) {
 		t.Fatalf("damaging a record: %v", err)
 	}
 }
+
+// SetFence puts the fence of a move up or takes it down, whoever is connected.
+func SetFence(t *testing.T, s *Store, up bool) {
+	how := "$unset"
+	if up {
+		how = "$set"
+	}
+	if err := s.setFence(t.Context(), how); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -47,6 +47,20 @@ var (
 // a server without transactions, an unknown format, clocks apart. The caller
 // closes the store.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := open(ctx, o, func(s *Store) []func(context.Context) error {
+		return []func(context.Context) error{
+			s.checkTopology, s.checkFormat, s.checkFence, s.createIndexes, s.upgrade, s.probe, s.startClock,
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.committer = newCommitter(s)
+	return s, nil
+}
+
+// open connects and takes the steps in order.
+func open(ctx context.Context, o Options, steps func(*Store) []func(context.Context) error) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -58,14 +72,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{opts: o, client: client, db: client.Database(o.Database)}
 	s.records, s.versions = s.db.Collection(recordsName), s.db.Collection(versionsName)
 	s.guards, s.mileposts, s.meta = s.db.Collection(guardsName), s.db.Collection(milepostsName), s.db.Collection(metaName)
-	for _, step := range []func(context.Context) error{
-		s.checkTopology, s.checkFormat, s.createIndexes, s.upgrade, s.probe, s.startClock,
-	} {
+	for _, step := range steps(s) {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.disconnect())
 		}
 	}
-	s.committer = newCommitter(s)
 	return s, nil
 }
 
@@ -73,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func connect(o Options) (*mongo.Client, error) {
 	client, err := mongo.Connect(options.Client().
 		ApplyURI(o.URI).
-		SetAppName("fieldseal").
+		SetAppName(o.application()).
 		SetReadConcern(readconcern.Majority()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
 		SetReadPreference(readpref.Primary()).

@@ -41,6 +41,8 @@ type Options struct {
 	// Progress hears what Open waits for, such as an index that is being
 	// built; nil hears nothing.
 	Progress func(what string)
+
+	moving bool // set by OpenSource and OpenImport
 }
 
 // Validate reports every problem at once. It never repeats the URI, which may

@@ -41,6 +41,10 @@ func (r *row) row() (repository.Row, error) {
 	return repository.Row{Key: key, Value: r.Value, Revision: uint64(r.Revision)}, nil
 }
 
+func newRow(key, value []byte) row {
+	return row{Key: hex.EncodeToString(key), Value: append([]byte{}, value...), Revision: newRevision()}
+}
+
 // newRevision is random, so that a row that is made again after its deletion
 // never has a revision of its first life.
 func newRevision() int64 {
@@ -71,7 +75,7 @@ func (t *table) PutIf(ctx context.Context, key, value []byte, revision uint64) (
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	next := row{Key: hex.EncodeToString(key), Value: append([]byte{}, value...), Revision: newRevision()}
+	next := newRow(key, value)
 	if revision == 0 {
 		_, err := t.rows.InsertOne(ctx, &next)
 		if isDuplicate(err) {

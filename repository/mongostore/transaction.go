@@ -233,12 +233,15 @@ func (st *state) number(ctx context.Context, s *Store, jobs []*job, refused []er
 		return nil
 	}
 	var before counter
-	err := s.meta.FindOneAndUpdate(ctx, bson.D{{Key: fieldID, Value: metaFeed}},
+	err := s.meta.FindOneAndUpdate(ctx, bson.D{{Key: fieldID, Value: metaFeed}, {Key: fieldFence, Value: nil}},
 		bson.D{
 			{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(st.accepted)}}},
 			{Key: "$max", Value: bson.D{{Key: fieldUpdated, Value: st.newest}}},
 		},
 		options.FindOneAndUpdate().SetReturnDocument(options.Before)).Decode(&before)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return errFenced
+	}
 	if err != nil {
 		return err
 	}
