@@ -33,12 +33,16 @@ const (
 	Delete   Action = "delete"
 	Reassign Action = "reassign" // move a resource to another patient's keys
 	Relabel  Action = "relabel"  // lower or remove a security label
-	Admin    Action = "admin"    // tokens, keys, policy, erasure; of the type Server
+	Admin    Action = "admin"    // of the types Server and Policy
 )
 
-// Server is the type of requests that concern no FHIR resource: the Admin
-// action and nothing else.
-const Server = "Server"
+// The types of requests that concern no FHIR resource: the Admin action and
+// nothing else. They are two, so that who runs the server need not be who
+// decides what may be seen.
+const (
+	Server = "Server" // tokens, keys, erasure
+	Policy = "Policy" // rules, accounts, delegations
+)
 
 // Subject is an authenticated caller. Only authz/token builds one (a test over
 // the import table enforces it).
@@ -64,7 +68,7 @@ var subjectSeed = maphash.MakeSeed()
 // SubjectClaims is what a verified token says.
 type SubjectClaims struct {
 	ID         string   // user:NAME or client:NAME
-	Roles      []string // role:NAME
+	Roles      []string // role:NAME, and group:NAME for what policy assigns to groups
 	Client     string
 	Who        string // FHIR reference of the user: Practitioner/x, Patient/y
 	Patient    string // logical id of the patient in context, if any
@@ -101,7 +105,8 @@ func (s Subject) Valid() bool { return s.id != "" }
 // ID is the account, user:NAME or client:NAME.
 func (s Subject) ID() string { return s.id }
 
-// Roles are the roles in force, role:NAME.
+// Roles are what the account has: role:NAME, and group:NAME for groups whose
+// roles the policy assigns.
 func (s Subject) Roles() []string { return s.roles }
 
 // Client is the OAuth client id.
@@ -121,6 +126,25 @@ func (s Subject) Orgs() []field.StorageID { return s.orgs }
 
 // Scopes are the SMART v2 scopes of the token.
 func (s Subject) Scopes() []string { return s.scopes }
+
+// StepUpAge is how old an authentication may be for administration,
+// break-glass, export and signature.
+const StepUpAge = 15 * time.Minute
+
+// SteppedUp reports whether the user authenticated with a second factor, at
+// most StepUpAge before now.
+func (s Subject) SteppedUp(now time.Time) bool { return Strong(s.amr, s.authTime, now, StepUpAge) }
+
+// strongMethods are the amr values (RFC 8176 §2) that say of a second factor.
+var strongMethods = []string{"mfa", "otp", "hwk", "sc"}
+
+// Strong reports whether an authentication had a second factor and is no older
+// than most. A time that is unknown, or more than a minute ahead, is no time.
+func Strong(amr []string, authTime, now time.Time, most time.Duration) bool {
+	age := now.Sub(authTime)
+	return slices.ContainsFunc(amr, func(m string) bool { return slices.Contains(strongMethods, m) }) &&
+		!authTime.IsZero() && age <= most && age >= -time.Minute
+}
 
 // Purpose is the purpose of use, TREAT unless said otherwise.
 func (s Subject) Purpose() string { return s.purpose }

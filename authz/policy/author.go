@@ -9,8 +9,9 @@ var author = predicate{
 
 // For denials: everybody is denied notes that are not their own.
 var notAuthor = predicate{
-	name: "not_author",
-	doc:  "the resource does not name the subject as its author",
+	name:    "not_author",
+	negates: author.name,
+	doc:     "the resource does not name the subject as its author",
 	ask: func(in input) (bool, error) {
 		authored, err := in.facts.More.Authored()
 		return !authored, err

@@ -25,20 +25,24 @@ type cache struct {
 // entry is a program and the key it was compiled for. Immutable.
 type entry struct {
 	roles, scopes []string
+	extra         *assigned
 	purpose, typ  string
 	action        authz.Action
 	feat          feature
 	program       *program
 }
 
-func (e *entry) is(s *authz.Subject, r authz.Request, feat feature) bool {
-	return e.feat == feat && e.action == r.Action && e.typ == r.Type && e.purpose == s.Purpose() &&
+func (e *entry) is(s *authz.Subject, r authz.Request, feat feature, extra *assigned) bool {
+	return e.feat == feat && e.extra == extra && e.action == r.Action && e.typ == r.Type && e.purpose == s.Purpose() &&
 		slices.Equal(e.roles, s.Roles()) && slices.Equal(e.scopes, s.Scopes())
 }
 
 // slot only spreads; equality is decided by entry.is alone.
-func (c *cache) slot(s *authz.Subject, r authz.Request, feat feature) *atomic.Pointer[entry] {
+func (c *cache) slot(s *authz.Subject, r authz.Request, feat feature, extra *assigned) *atomic.Pointer[entry] {
 	h := s.Fingerprint() + maphash.String(c.seed, r.Type) + uint64(letterOf(r.Action))<<20 + uint64(feat)<<32
+	if extra != nil {
+		h += extra.hash
+	}
 	h ^= h >> 29
 	return &c.slots[h%cacheSlots]
 }

@@ -48,7 +48,7 @@ func TestCompiledEqualsCasbin(t *testing.T) {
 			mask := g.Mask(f)
 			in := askedOf(&s, inCompartment(r.Type), f, d.env)
 			for _, class := range field.AllClasses.Classes() {
-				ok, err := d.oracle.allows(s.Roles(), r, class, s.Purpose(), in)
+				ok, err := d.oracle.allows(d.Effective(s.ID(), s.Roles()), r, class, s.Purpose(), in)
 				if err != nil {
 					t.Fatal(err)
 				}

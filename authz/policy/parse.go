@@ -15,10 +15,11 @@ import (
 
 // document is a policy file after parsing.
 type document struct {
-	roles map[string]string // name → description
-	rows  []row
-	never []row // denials that the file promises
-	conds map[string]*condition
+	roles  map[string]string // name → description
+	rows   []row
+	never  []row // denials that the file promises
+	conds  map[string]*condition
+	assign assignments
 }
 
 // condition returns the condition with the text, which must be one that reads.
@@ -83,6 +84,7 @@ func parse(data []byte, types map[string]bool) (document, error) {
 	if len(p.doc.rows) == 0 {
 		p.fault(0, "no rule: nobody could do anything")
 	}
+	p.cycles()
 	p.countConditions()
 	if len(p.problems) > 0 {
 		return document{}, p.problems
@@ -106,6 +108,8 @@ func (p *reader) role(line int, f []string) {
 func (p *reader) record(line int, rec []string) {
 	switch rec[0] {
 	case "role":
+	case "g":
+		p.assignment(line, rec[1:])
 	case "p":
 		if len(rec) != 8 {
 			p.fault(line, "a rule has 8 fields: p, ROLE, TYPE, ACTION, CLASS, PURPOSE, COND, EFFECT; this has %d", len(rec))
@@ -119,7 +123,7 @@ func (p *reader) record(line int, rec []string) {
 		}
 		p.doc.never = append(p.doc.never, p.expand(line, append(rec[1:], "*", allPatients.name, "deny"))...)
 	default:
-		p.fault(line, "line starts with %q, want role, p or never", rec[0])
+		p.fault(line, "line starts with %q, want role, g, p or never", rec[0])
 	}
 }
 
@@ -140,7 +144,7 @@ func (p *reader) expand(line int, f []string) []row {
 	before := len(p.problems)
 	roles := p.cell(line, "role", f[0], func(s string) bool { return p.doc.roles[s] != "" })
 	types := p.cell(line, "type", f[1], func(s string) bool {
-		return s == everyType || s == recordType || s == authz.Server || p.types[s]
+		return s == everyType || s == recordType || administered(s) || p.types[s]
 	})
 	acts := p.cell(line, "action", f[2], func(s string) bool { return slices.Contains(actions, s) })
 	classes := p.cell(line, "class", f[3], func(s string) bool { _, err := field.ParseClass(s); return s == "*" || err == nil })
@@ -171,8 +175,8 @@ func (p *reader) expand(line int, f []string) []row {
 
 // adminType keeps administration and resources apart.
 func (p *reader) adminType(line int, action, typ string) {
-	if (action == string(authz.Admin)) != (typ == authz.Server) && typ != everyType {
-		p.fault(line, "action %s does not apply to type %s: admin is the action of %s", action, typ, authz.Server)
+	if (action == string(authz.Admin)) != administered(typ) && typ != everyType {
+		p.fault(line, "action %s does not apply to type %s: admin is the action of %s and %s", action, typ, authz.Server, authz.Policy)
 	}
 }
 

@@ -60,10 +60,12 @@ type Options struct {
 // Decider implements authz.Decider. It is immutable and safe for concurrent
 // use.
 type Decider struct {
+	text        string
 	doc         document
 	types       map[string]bool
 	patientType func(string) bool
 	revision    string
+	index       map[rowKey][]int
 	oracle      *oracle
 	cache       cache
 	env         *environment
@@ -106,7 +108,8 @@ func New(o Options) (*Decider, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decider{doc: doc, types: types, patientType: o.PatientType, revision: revisionOf(o.Policy), oracle: orc, env: env}
+	d := &Decider{text: string(o.Policy), doc: doc, types: types, patientType: o.PatientType, revision: revisionOf(o.Policy),
+		index: indexed(doc.rows), oracle: orc, env: env}
 	d.cache.seed = maphash.MakeSeed()
 	if err := d.selfTest(); err != nil {
 		return nil, err
@@ -152,10 +155,10 @@ func revisionOf(policy []byte) string {
 // Decide implements authz.Decider. Known requests take a table lookup, others
 // are compiled once.
 func (d *Decider) Decide(_ context.Context, s authz.Subject, r authz.Request) (authz.Grant, error) {
-	feat := featuresOf(&s)
-	slot := d.cache.slot(&s, r, feat)
+	feat, extra := featuresOf(&s), d.doc.assign.of(s.ID())
+	slot := d.cache.slot(&s, r, feat, extra)
 	e := slot.Load()
-	if e == nil || !e.is(&s, r, feat) {
+	if e == nil || !e.is(&s, r, feat, extra) {
 		e = d.compile(&s, r, feat)
 		slot.Store(e)
 	}
@@ -172,7 +175,7 @@ func denied(r authz.Request) error {
 }
 
 func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entry {
-	e := &entry{roles: slices.Clone(s.Roles()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
+	e := &entry{roles: slices.Clone(s.Roles()), extra: d.doc.assign.of(s.ID()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
 		typ: strings.Clone(r.Type), action: r.Action, feat: feat}
 	p := &program{revision: d.revision}
 	e.program = p
@@ -198,17 +201,30 @@ func (d *Decider) known(s *authz.Subject, r authz.Request, feat feature) bool {
 		return false
 	}
 	if r.Action == authz.Admin {
-		return r.Type == authz.Server
+		return administered(r.Type)
 	}
 	return d.types[r.Type]
 }
 
 func (d *Decider) collect(c *compiler, e *entry) {
-	for i := range d.doc.rows {
-		row := &d.doc.rows[i]
-		if row.action == string(e.action) && covers(row.typ, e.typ) &&
-			(row.purpose == "*" || row.purpose == e.purpose) && slices.Contains(e.roles, row.role) {
-			c.add(row)
+	for _, role := range d.doc.assign.effective(e.roles, e.extra) {
+		for _, i := range d.index[rowKey{role, string(e.action)}] {
+			if row := &d.doc.rows[i]; covers(row.typ, e.typ) && (row.purpose == "*" || row.purpose == e.purpose) {
+				c.add(row)
+			}
 		}
 	}
+}
+
+// rowKey finds the rows of one role and action, so that a first decision costs
+// the same however many other roles there are.
+type rowKey struct{ role, action string }
+
+func indexed(rows []row) map[rowKey][]int {
+	index := map[rowKey][]int{}
+	for i := range rows {
+		k := rowKey{rows[i].role, rows[i].action}
+		index[k] = append(index[k], i)
+	}
+	return index
 }

@@ -24,6 +24,8 @@ type predicate struct {
 	ask func(input) (bool, error)
 	// with reads the argument of a predicate that takes one: name(argument).
 	with func(argument string) (func(input) bool, error)
+	// negates is a predicate that holds exactly when this one does not.
+	negates string
 }
 
 // input is all that a predicate may look at.

@@ -32,10 +32,13 @@ func covers(rule, requested string) bool {
 	case everyType:
 		return true
 	case recordType:
-		return requested != auditType && requested != authz.Server
+		return requested != auditType && !administered(requested)
 	}
 	return rule == requested
 }
+
+// administered reports whether a type is no FHIR resource.
+func administered(typ string) bool { return typ == authz.Server || typ == authz.Policy }
 
 // fields are the columns as Casbin stores them.
 func (r row) fields() []string {

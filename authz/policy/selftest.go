@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/fieldseal/fieldseal/authz"
@@ -15,7 +16,7 @@ import (
 // the server here.
 func (d *Decider) selfTest() error {
 	for _, c := range d.knownDenials() {
-		if _, err := d.Decide(context.Background(), authz.NewSubject(c.claims), c.request); err == nil {
+		if _, err := d.Decide(context.Background(), suppose(c.claims), c.request); err == nil {
 			return fmt.Errorf("%w: %s is allowed", ErrSelfTest, c.name)
 		}
 	}
@@ -29,6 +30,10 @@ func (d *Decider) selfTest() error {
 	}
 	return d.checkNever()
 }
+
+// suppose builds the subject of a question that no request asked: known
+// denials, golden decisions, explain, dry-run. Nothing is served to it.
+func suppose(c authz.SubjectClaims) authz.Subject { return authz.NewSubject(c) }
 
 type denial struct {
 	name    string
@@ -58,6 +63,7 @@ func (d *Decider) knownDenials() []denial {
 		{"the type record", all, authz.Request{Action: authz.Read, Type: recordType}},
 		{"administration of a resource type", all, authz.Request{Action: authz.Admin, Type: "Patient"}},
 		{"reading the server as a resource", all, authz.Request{Action: authz.Read, Type: authz.Server}},
+		{"reading the policy as a resource", all, authz.Request{Action: authz.Read, Type: authz.Policy}},
 	}
 }
 
@@ -65,7 +71,8 @@ func (d *Decider) knownDenials() []denial {
 // widest scopes and every purpose, and asks for the ceiling.
 func (d *Decider) checkNever() error {
 	var problems Problems
-	types, asked := d.distinctTypes(), d.distinctPurposes()
+	types, _ := distinctTypes(d)
+	asked := d.distinctPurposes()
 	for i := range d.doc.never {
 		if typ, broken := d.breaks(&d.doc.never[i], types, asked); broken {
 			r := &d.doc.never[i]
@@ -87,7 +94,7 @@ func (d *Decider) breaks(r *row, types, asked []string) (typ string, broken bool
 		}
 		req.Type = typ
 		for _, purpose := range asked {
-			s := authz.NewSubject(authz.SubjectClaims{ID: "user:self-test", Roles: []string{r.role}, Purpose: purpose,
+			s := suppose(authz.SubjectClaims{ID: "user:self-test", Roles: []string{r.role}, Purpose: purpose,
 				Scopes: []string{"user/*.cruds", AdminScope}, Who: "Practitioner/any", Patient: "any", Orgs: make([]field.StorageID, 1)})
 			if d.compile(&s, req, featuresOf(&s)).program.ceiling&r.classes != 0 {
 				return typ, true
@@ -97,20 +104,25 @@ func (d *Decider) breaks(r *row, types, asked []string) (typ string, broken bool
 	return "", false
 }
 
-// distinctTypes are the types that some line names and one of all others,
-// which no rule tells apart.
-func (d *Decider) distinctTypes() []string {
-	named := d.named(func(r *row) string { return r.typ })
-	named[auditType] = true
-	types, other := []string{authz.Server}, false
-	for t := range d.types {
-		if named[t] || !other {
+// distinctTypes are the types that some line of a policy names and one other,
+// which stands for all that no rule tells apart; it is empty when there is
+// none.
+func distinctTypes(ds ...*Decider) (types []string, other string) {
+	named := map[string]bool{auditType: true}
+	for _, d := range ds {
+		maps.Copy(named, d.named(func(r *row) string { return r.typ }))
+	}
+	types = []string{authz.Server, authz.Policy}
+	for _, t := range slices.Sorted(maps.Keys(ds[0].types)) {
+		if !named[t] && other == "" {
+			other = t
+		}
+		if named[t] || t == other {
 			types = append(types, t)
 		}
-		other = other || !named[t]
 	}
 	slices.Sort(types)
-	return types
+	return types, other
 }
 
 // distinctPurposes are the purposes that some line names and one of all
