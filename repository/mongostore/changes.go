@@ -9,7 +9,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -101,7 +100,7 @@ func positionsBelow(to int64) stretch {
 
 // positions reads a chunk of a stretch from one collection.
 func (s *Store) positions(ctx context.Context, in *mongo.Collection, part stretch) ([]repository.Change, error) {
-	cur, err := in.Find(ctx, part.filter, options.Find().SetSort(part.sort).SetLimit(chunk).SetHint(feedIndex).
+	cur, err := in.Find(ctx, part.filter, atOnce(chunk).SetSort(part.sort).SetHint(feedIndex).
 		SetProjection(bson.D{{Key: fieldTokens, Value: 0}, {Key: fieldBody, Value: 0}}))
 	if err != nil {
 		return nil, storeError(ctx, "reading changes", err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -21,6 +23,7 @@ type job struct {
 	batch repository.Batch
 	size  int
 	seq   int64
+	span  trace.Span
 	done  chan error // buffered: nobody has to wait
 }
 
@@ -66,7 +69,7 @@ func (s *Store) Commit(ctx context.Context, b repository.Batch) (repository.Seq,
 	if err != nil {
 		return "", fmt.Errorf("committing: %w", err)
 	}
-	j := &job{batch: b, size: size, done: make(chan error, 1)}
+	j := &job{batch: b, size: size, span: trace.SpanFromContext(ctx), done: make(chan error, 1)}
 	if err := s.committer.submit(j); err != nil {
 		return "", err
 	}
@@ -122,9 +125,9 @@ func (c *committer) take() []*job {
 }
 
 // commit decides a group. A job whose precondition does not hold is told so and
-// the others go on without it.
+// the others go on without it. The commands stand in the trace of the first.
 func (c *committer) commit(jobs []*job) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(context.Background(), jobs[0].span), c.s.opts.Timeout)
 	defer cancel()
 	g := group{s: c.s, jobs: jobs}
 	err := g.commit(ctx)

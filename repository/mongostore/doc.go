@@ -2,7 +2,7 @@
 // optional abilities and any number of repository.Tables in one MongoDB
 // database. Nodes keep nothing of their own; any number may be connected.
 //
-// Start with Open (open.go), then Commit (committer.go, transaction.go) and
+// Start with Open (open.go), then Commit (committer.go, transaction.go, state.go) and
 // Find (find.go). The stored format is written down in
 // docs/format/mongostore.md; record.go and names.go are its code.
 //

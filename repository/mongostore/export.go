@@ -249,7 +249,8 @@ func (s *Store) setFence(ctx context.Context, how string) error {
 
 // checkFence is a step of a server's start.
 func (s *Store) checkFence(ctx context.Context) error {
-	err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFeed}, {Key: fieldFence, Value: true}}).Err()
+	err := s.meta.FindOne(ctx, bson.D{{Key: fieldID, Value: metaFeed}, {Key: fieldFence, Value: true}},
+		options.FindOne().SetHint(idIndex)).Err()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil
 	}

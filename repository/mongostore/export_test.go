@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -52,25 +53,41 @@ func Format(t *testing.T, s *Store) int {
 	return n
 }
 
-// Explain returns the stages of the plan that the server chooses for a query.
-func Explain(t *testing.T, s *Store, q repository.Query) map[string]bool {
+// Watch makes a store that is opened with the options tell of each command. It
+// is called from many goroutines, and may keep what it is given.
+func Watch(o *Options, told func(name string, command bson.Raw)) {
+	o.watch = func(e *event.CommandStartedEvent) { told(e.CommandName, append(bson.Raw{}, e.Command...)) }
+}
+
+// Explain returns the stages of the plan that the server chooses for a command.
+func Explain(t *testing.T, s *Store, command bson.Raw) map[string]bool {
 	t.Helper()
-	after, err := parsePosition(q.After)
-	if err != nil {
-		t.Fatal(err)
-	}
-	filter, index, _ := selection(&q, after)
 	var plan bson.M
-	err = s.db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: bson.D{
-		{Key: "find", Value: recordsName}, {Key: "filter", Value: filter},
-		{Key: "sort", Value: bson.D{{Key: fieldID, Value: 1}}}, {Key: "limit", Value: q.Limit}, {Key: "hint", Value: index},
-	}}, {Key: "verbosity", Value: "queryPlanner"}}).Decode(&plan)
+	err := s.db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: explainable(t, command)},
+		{Key: "verbosity", Value: "queryPlanner"}}).Decode(&plan)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stages := map[string]bool{}
-	collect(plan["queryPlanner"], stages)
+	collect(plan, stages)
 	return stages
+}
+
+// explainable leaves out what belongs to the session and not to the question.
+func explainable(t *testing.T, command bson.Raw) (out bson.D) {
+	var all bson.D
+	if err := bson.Unmarshal(command, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		switch e.Key {
+		case "lsid", "txnNumber", "startTransaction", "autocommit", "$db", "$clusterTime", "$readPreference",
+			"readConcern", "writeConcern", "maxTimeMS":
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // collect finds the stages of the winning plan, at any depth.
@@ -120,4 +137,19 @@ func SetFence(t *testing.T, s *Store, up bool) {
 	if err := s.setFence(t.Context(), how); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// CommitTogether decides batches as one group, as requests are that arrive
+// while another transaction is under way.
+func CommitTogether(t *testing.T, s *Store, batches ...repository.Batch) (refused []error) {
+	t.Helper()
+	var g group
+	for _, b := range batches {
+		g.jobs = append(g.jobs, &job{batch: b, done: make(chan error, 1)})
+	}
+	g.s = s
+	if err := g.commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return g.refused
 }

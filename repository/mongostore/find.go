@@ -22,8 +22,7 @@ func (s *Store) Find(ctx context.Context, q repository.Query) (page repository.P
 	if !possible {
 		return page, nil
 	}
-	o := options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}}).SetLimit(int64(q.Limit) + 1).
-		SetAllowDiskUse(true).SetHint(index)
+	o := atOnce(q.Limit + 1).SetSort(bson.D{{Key: fieldID, Value: 1}}).SetAllowDiskUse(true).SetHint(index)
 	if page.Records, err = s.list(ctx, s.records, filter, o); err != nil {
 		return repository.Page{}, err
 	}

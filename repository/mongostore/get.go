@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -20,32 +21,31 @@ func notFound(k repository.Key) error {
 // withoutTokens leaves out what no reader needs.
 var withoutTokens = bson.D{{Key: fieldTokens, Value: 0}}
 
-// Get implements repository.Store: one round trip.
+// Get implements repository.Store: one round trip, by _id alone, which servers
+// answer on a path of its own.
 func (s *Store) Get(ctx context.Context, k repository.Key) (repository.Record, error) {
-	return s.one(ctx, s.records, k, bson.D{{Key: fieldID, Value: recordID(k)}, {Key: fieldState, Value: notHollow}})
+	return s.one(ctx, s.records, k, bson.D{{Key: fieldID, Value: recordID(k)}}, options.FindOne())
 }
-
-var notHollow = bson.D{{Key: "$lt", Value: hollow}}
 
 // GetVersion implements repository.Store. The current version is read first: a
 // write in between can only have moved it to history.
 func (s *Store) GetVersion(ctx context.Context, k repository.Key, v repository.Version) (repository.Record, error) {
 	r, err := s.one(ctx, s.records, k, bson.D{
-		{Key: fieldID, Value: recordID(k)}, {Key: fieldVersion, Value: int64(v)}, {Key: fieldState, Value: notHollow},
-	})
+		{Key: fieldID, Value: recordID(k)}, {Key: fieldVersion, Value: int64(v)},
+	}, options.FindOne().SetHint(idIndex))
 	if errors.Is(err, repository.ErrNotFound) {
-		return s.one(ctx, s.versions, k, bson.D{{Key: fieldID, Value: versionID(k, v)}})
+		return s.one(ctx, s.versions, k, bson.D{{Key: fieldID, Value: versionID(k, v)}}, options.FindOne())
 	}
 	return r, err
 }
 
-func (s *Store) one(ctx context.Context, in *mongo.Collection, k repository.Key, filter bson.D) (repository.Record, error) {
+func (s *Store) one(ctx context.Context, in *mongo.Collection, k repository.Key, filter bson.D, o *options.FindOneOptionsBuilder) (repository.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return repository.Record{}, err
 	}
 	var d document
-	err := in.FindOne(ctx, filter, options.FindOne().SetProjection(withoutTokens)).Decode(&d)
-	if errors.Is(err, mongo.ErrNoDocuments) {
+	err := in.FindOne(ctx, filter, o.SetProjection(withoutTokens)).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) || err == nil && d.State == hollow {
 		return repository.Record{}, notFound(k)
 	}
 	if err != nil {
@@ -73,8 +73,8 @@ func (s *Store) History(ctx context.Context, q repository.HistoryRange) (page re
 		page.Records = append(page.Records, now)
 		below = now.Version
 	}
-	past, err := s.list(ctx, s.versions, bson.D{{Key: fieldID, Value: historyRange(q.Key, below)}}, options.Find().
-		SetSort(bson.D{{Key: fieldID, Value: -1}}).SetLimit(int64(q.Limit+1-len(page.Records))))
+	past, err := s.list(ctx, s.versions, bson.D{{Key: fieldID, Value: historyRange(q.Key, below)}},
+		atOnce(q.Limit+1-len(page.Records)).SetHint(idIndex).SetSort(bson.D{{Key: fieldID, Value: -1}}))
 	if err != nil {
 		return repository.Page{}, err
 	}
@@ -85,6 +85,12 @@ func (s *Store) History(ctx context.Context, q repository.HistoryRange) (page re
 		page.Next = repository.Cursor(binary.BigEndian.AppendUint64(nil, last))
 	}
 	return page, nil
+}
+
+// atOnce asks for up to limit documents in one reply, as far as a reply of
+// 16 MiB holds them. Without a size the first reply ends at 101.
+func atOnce(limit int) *options.FindOptionsBuilder {
+	return options.Find().SetLimit(int64(limit)).SetBatchSize(int32(min(limit, math.MaxInt32-1)) + 1)
 }
 
 // list reads all documents of a query that has a limit.

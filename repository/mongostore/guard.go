@@ -65,14 +65,15 @@ func (s *Store) revisions(ctx context.Context, ts []repository.Token) (map[int32
 }
 
 // guardWrite raises a counter. It also does when the transaction only relies
-// on it, so that two that rely on one counter conflict.
-func guardWrite(id int32, before, by int64) mongo.WriteModel {
-	if before == 0 {
-		return mongo.NewUpdateOneModel().SetUpsert(true).
-			SetFilter(bson.D{{Key: fieldID, Value: id}, {Key: fieldRevision, Value: bson.D{{Key: "$in", Value: bson.A{nil, int64(0)}}}}}).
-			SetUpdate(bson.D{{Key: "$set", Value: bson.D{{Key: fieldRevision, Value: by}}}})
+// on it, so that two that rely on one counter conflict. A revision that a batch
+// relies on is named by the write itself.
+func guardWrite(id int32, by int64, relied bool, revision int64) mongo.WriteModel {
+	filter := bson.D{{Key: fieldID, Value: id}}
+	if relied && revision > 0 {
+		filter = append(filter, bson.E{Key: fieldRevision, Value: revision})
+	} else if relied {
+		filter = append(filter, bson.E{Key: fieldRevision, Value: bson.D{{Key: "$in", Value: bson.A{nil, int64(0)}}}})
 	}
-	return mongo.NewUpdateOneModel().
-		SetFilter(bson.D{{Key: fieldID, Value: id}, {Key: fieldRevision, Value: before}}).
-		SetUpdate(bson.D{{Key: "$inc", Value: bson.D{{Key: fieldRevision, Value: by}}}})
+	return mongo.NewUpdateOneModel().SetFilter(filter).SetUpsert(!relied || revision == 0).
+		SetHint(idIndex).SetUpdate(bson.D{{Key: "$inc", Value: bson.D{{Key: fieldRevision, Value: by}}}})
 }

@@ -20,8 +20,9 @@ var traced = map[string]bool{
 }
 
 // commandSpans makes one span per command. It carries the names of the command
-// and of its collection, and nothing of a filter or document.
-func commandSpans() *event.CommandMonitor {
+// and of its collection, and nothing of a filter or document. watch, when set,
+// is told of each command too.
+func commandSpans(watch func(*event.CommandStartedEvent)) *event.CommandMonitor {
 	var open sync.Map // request id → span
 	end := func(id int64, failed bool) {
 		span, ok := open.LoadAndDelete(id)
@@ -35,6 +36,9 @@ func commandSpans() *event.CommandMonitor {
 	}
 	return &event.CommandMonitor{
 		Started: func(ctx context.Context, e *event.CommandStartedEvent) {
+			if watch != nil {
+				watch(e)
+			}
 			if !traced[e.CommandName] || !trace.SpanFromContext(ctx).IsRecording() {
 				return
 			}

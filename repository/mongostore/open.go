@@ -90,7 +90,7 @@ func connect(o Options) (*mongo.Client, error) {
 		SetReadPreference(readpref.Primary()).
 		SetRetryReads(true).
 		SetRetryWrites(true).
-		SetMonitor(commandSpans()).
+		SetMonitor(commandSpans(o.watch)).
 		SetTimeout(o.Timeout))
 	if err != nil {
 		return nil, errors.New("mongostore: the connection's options are not valid")

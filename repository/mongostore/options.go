@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
@@ -42,7 +43,8 @@ type Options struct {
 	// built; nil hears nothing.
 	Progress func(what string)
 
-	moving bool // set by OpenSource and OpenImport
+	moving bool                             // set by OpenSource and OpenImport
+	watch  func(*event.CommandStartedEvent) // tests count and explain commands
 }
 
 // Validate reports every problem at once. It never repeats the URI, which may

@@ -86,13 +86,13 @@ func (p *purge) keys(ctx context.Context, limit int) (keys []repository.Key, mor
 func (p *purge) resource(ctx context.Context, k repository.Key) error {
 	gone, err := p.s.versions.DeleteMany(ctx, bson.D{
 		{Key: fieldID, Value: historyRange(k, ^repository.Version(0))}, {Key: fieldOwner, Value: p.owner},
-	})
+	}, options.DeleteMany().SetHint(idIndex))
 	if err != nil {
 		return err
 	}
 	p.removed += int(gone.DeletedCount)
 	others, err := p.s.versions.CountDocuments(ctx,
-		bson.D{{Key: fieldID, Value: historyRange(k, ^repository.Version(0))}}, options.Count().SetLimit(1))
+		bson.D{{Key: fieldID, Value: historyRange(k, ^repository.Version(0))}}, options.Count().SetLimit(1).SetHint(idIndex))
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,11 @@ func (p *purge) current(ctx context.Context, k repository.Key, others bool) erro
 	}
 	filter := bson.D{{Key: fieldID, Value: now.ID}, {Key: fieldVersion, Value: now.Version}}
 	if !others {
-		_, err = p.s.records.DeleteOne(ctx, filter)
+		_, err = p.s.records.DeleteOne(ctx, filter, options.DeleteOne().SetHint(idIndex))
 		return err
 	}
 	husk := document{ID: now.ID, Version: now.Version, State: hollow}
 	husk.Sum = husk.sum()
-	_, err = p.s.records.ReplaceOne(ctx, filter, &husk)
+	_, err = p.s.records.ReplaceOne(ctx, filter, &husk, options.Replace().SetHint(idIndex))
 	return err
 }

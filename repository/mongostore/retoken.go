@@ -23,7 +23,7 @@ func (s *Store) Retoken(ctx context.Context, rs []repository.Retoken) (int, erro
 		if len(r.Tokens) > 0 {
 			change = bson.D{{Key: "$set", Value: bson.D{{Key: fieldTokens, Value: tokens(r.Tokens)}}}}
 		}
-		models[i] = mongo.NewUpdateOneModel().SetUpdate(change).SetFilter(bson.D{
+		models[i] = mongo.NewUpdateOneModel().SetUpdate(change).SetHint(idIndex).SetFilter(bson.D{
 			{Key: fieldID, Value: recordID(r.Key)}, {Key: fieldVersion, Value: int64(r.Version)}, {Key: fieldState, Value: live},
 		})
 	}

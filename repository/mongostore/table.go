@@ -85,7 +85,7 @@ func (t *table) PutIf(ctx context.Context, key, value []byte, revision uint64) (
 	}
 	res, err := t.rows.ReplaceOne(ctx, bson.D{
 		{Key: fieldID, Value: next.Key}, {Key: fieldRevision, Value: int64(revision)},
-	}, &next)
+	}, &next, options.Replace().SetHint(idIndex))
 	if err != nil {
 		return 0, storeError(ctx, "writing row", err)
 	}
@@ -101,7 +101,8 @@ func (t *table) DeleteIf(ctx context.Context, key []byte, revision uint64) error
 		return err
 	}
 	id := hex.EncodeToString(key)
-	res, err := t.rows.DeleteOne(ctx, bson.D{{Key: fieldID, Value: id}, {Key: fieldRevision, Value: int64(revision)}})
+	res, err := t.rows.DeleteOne(ctx, bson.D{{Key: fieldID, Value: id}, {Key: fieldRevision, Value: int64(revision)}},
+		options.DeleteOne().SetHint(idIndex))
 	if err != nil {
 		return storeError(ctx, "deleting row", err)
 	}
@@ -147,7 +148,7 @@ func (t *table) chunk(ctx context.Context, keys bson.D) (out []repository.Row, e
 		return nil, err
 	}
 	cur, err := t.rows.Find(ctx, bson.D{{Key: fieldID, Value: keys}},
-		options.Find().SetSort(bson.D{{Key: fieldID, Value: 1}}).SetLimit(scanChunk))
+		atOnce(scanChunk).SetHint(idIndex).SetSort(bson.D{{Key: fieldID, Value: 1}}))
 	if err != nil {
 		return nil, storeError(ctx, "scanning rows", err)
 	}
