@@ -50,9 +50,10 @@ var floors = map[string]int{
 	"fhir/bundle":            4,
 	"repository/sealed":      4,
 
-	"authz/policy": 5,
-	"authz/redact": 5,
-	"authz/token":  5,
+	"authz/consent": 5,
+	"authz/policy":  5,
+	"authz/redact":  5,
+	"authz/token":   5,
 
 	"fhir/interaction": 6,
 
