@@ -40,7 +40,7 @@ type provision struct {
 }
 
 // vague are the elements of which a value is not understood.
-type vague struct{ actor, action, purpose, label, class, code, data bool }
+type vague struct{ action, purpose, class, code, data bool }
 
 type actor struct {
 	Target
