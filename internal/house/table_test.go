@@ -7,21 +7,22 @@ var floors = map[string]int{
 	"repository":    0,
 	"crypto/secret": 0,
 
-	"audit":                     1,
-	"audit/merkle":              1,
-	"audit/trace":               1,
-	"crypto/blind":              1,
-	"crypto/keyring":            1,
-	"fhir/definition":           1,
-	"fhir/fhirtest":             1,
-	"fhir/model":                1,
-	"fhir/narrative":            1,
-	"fhir/simplepath":           1,
-	"fhir/ucum":                 1,
-	"internal/demo":             1,
-	"repository/localstore":     1,
-	"repository/mongostore":     1,
-	"repository/repositorytest": 1,
+	"audit":                           1,
+	"audit/merkle":                    1,
+	"audit/trace":                     1,
+	"crypto/blind":                    1,
+	"crypto/keyring":                  1,
+	"fhir/definition":                 1,
+	"fhir/fhirtest":                   1,
+	"fhir/model":                      1,
+	"fhir/narrative":                  1,
+	"fhir/simplepath":                 1,
+	"fhir/ucum":                       1,
+	"internal/demo":                   1,
+	"repository/localstore":           1,
+	"repository/mongostore":           1,
+	"repository/mongostore/mongotest": 1,
+	"repository/repositorytest":       1,
 
 	"audit/trail":                2,
 	"conformance/bench/synthea":  2,
@@ -132,7 +133,7 @@ const apiOnlyFrom = 1
 
 // testPackages end in one of these: real fakes and contract suites, importable
 // from _test.go files and from each other, never by the product.
-var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest"}
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest"}
 
 // callers says which package alone may call a constructor whose result is
 // trusted elsewhere.

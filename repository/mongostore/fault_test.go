@@ -13,6 +13,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 	"github.com/fieldseal/fieldseal/repository/repositorytest"
 )
 
@@ -42,8 +43,8 @@ func killCycles() int {
 // writers. The store goes on by itself when it is back.
 func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t, "--sync-on-commit")
-	s := srv.connect(t, 3*time.Second)
+	srv := mongotest.New(t, "--sync-on-commit")
+	s := open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: 3 * time.Second})
 	const writers = 4
 	var acked [writers][]int
 	next := 0
@@ -54,14 +55,14 @@ func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 			wg.Go(func() { acked[w] = append(acked[w], writePairs(t, s, next+w*1000, stop)...) })
 		}
 		time.Sleep(time.Duration(150+cycle*37%200) * time.Millisecond)
-		srv.kill()
+		srv.Kill()
 		close(stop)
 		wg.Wait()
 		next += writers * 1000
-		if err := srv.start(); err != nil {
+		if err := srv.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 30*time.Second, func(ctx context.Context) error { _, err := s.Guards(ctx, []repository.Token{1}); return err })
+		mongotest.Eventually(t, 30*time.Second, func(ctx context.Context) error { _, err := s.Guards(ctx, []repository.Token{1}); return err })
 	}
 	total := 0
 	for _, numbers := range acked {
@@ -133,21 +134,21 @@ func wantWholePairs(t *testing.T, s *mongostore.Store) {
 // commit and its answer.
 func TestLostReplyToACommitNeitherRepeatsNorLoses(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t)
-	p := newProxy(t, srv.address)
-	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: 10 * time.Second})
+	srv := mongotest.New(t)
+	p := mongotest.NewProxy(t, srv.Address)
+	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: 10 * time.Second})
 	for n := range 5 {
-		p.loseReply("commitTransaction")
+		p.LoseReply("commitTransaction")
 		if _, err := s.Commit(t.Context(), batch(write(n, 0))); err != nil {
 			t.Fatalf("commit %d: %v", n, err)
 		}
-		p.loseReply("findAndModify")
+		p.LoseReply("findAndModify")
 		if _, err := s.Commit(t.Context(), batch(write(n, 1))); err != nil {
 			t.Fatalf("update %d: %v", n, err)
 		}
 	}
-	if p.cuts != 10 {
-		t.Fatalf("%d replies were lost, want 10", p.cuts)
+	if p.Cuts() != 10 {
+		t.Fatalf("%d replies were lost, want 10", p.Cuts())
 	}
 	versions := 0
 	for _, err := range s.Changes(t.Context(), "") {
@@ -165,14 +166,14 @@ func TestLostReplyToACommitNeitherRepeatsNorLoses(t *testing.T) {
 // open, as a broken firewall does.
 func TestSilentServerEndsEveryCallInTime(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t)
-	p := newProxy(t, srv.address)
+	srv := mongotest.New(t)
+	p := mongotest.NewProxy(t, srv.Address)
 	const limit = time.Second
-	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: limit})
+	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: limit})
 	if _, err := s.Commit(t.Context(), batch(write(1, 0))); err != nil {
 		t.Fatal(err)
 	}
-	p.silent.Store(true)
+	p.Silent.Store(true)
 	for name, call := range map[string]func() error{
 		"Get":    func() error { _, err := s.Get(t.Context(), key(1)); return err },
 		"Find":   func() error { _, err := s.Find(t.Context(), repository.Query{Type: "Patient", Limit: 1}); return err },
@@ -188,27 +189,27 @@ func TestSilentServerEndsEveryCallInTime(t *testing.T) {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
-	p.silent.Store(false)
-	p.reset()
-	eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Get(ctx, key(1)); return err })
-	eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Commit(ctx, batch(write(2, 0))); return err })
+	p.Silent.Store(false)
+	p.Reset()
+	mongotest.Eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Get(ctx, key(1)); return err })
+	mongotest.Eventually(t, 20*time.Second, func(ctx context.Context) error { _, err := s.Commit(ctx, batch(write(2, 0))); return err })
 }
 
 // TestResetConnectionsAndDelaysAreSurvived resets all connections under
 // writers.
 func TestResetConnectionsAndDelaysAreSurvived(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t)
-	p := newProxy(t, srv.address)
-	p.delay.Store(int64(2 * time.Millisecond))
-	s := open(t, mongostore.Options{URI: p.uri(), Database: "fault", Timeout: 5 * time.Second})
+	srv := mongotest.New(t)
+	p := mongotest.NewProxy(t, srv.Address)
+	p.Delay.Store(int64(2 * time.Millisecond))
+	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: 5 * time.Second})
 	stop := make(chan struct{})
 	var acked []int
 	var wg sync.WaitGroup
 	wg.Go(func() { acked = writePairs(t, s, 1, stop) })
 	for range 10 {
 		time.Sleep(60 * time.Millisecond)
-		p.reset()
+		p.Reset()
 	}
 	close(stop)
 	wg.Wait()
@@ -225,8 +226,8 @@ func TestResetConnectionsAndDelaysAreSurvived(t *testing.T) {
 // document or the filter in them.
 func TestErrorsQuoteNoDocument(t *testing.T) {
 	t.Parallel()
-	srv := newServer(t)
-	s := srv.connect(t, 2*time.Second)
+	srv := mongotest.New(t)
+	s := open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: 2 * time.Second})
 	secret := []byte("canary-7f3a")
 	w := write(1, 0)
 	w.Record.Body = secret
@@ -244,7 +245,7 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 	w.Expect, w.Record.Version = 1, 2
 	_, err = s.Commit(t.Context(), batch(w))
 	collect(err)
-	srv.kill()
+	srv.Kill()
 	_, err = s.Get(t.Context(), key(1))
 	collect(err)
 	for _, text := range texts {

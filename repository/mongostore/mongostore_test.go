@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 	"github.com/fieldseal/fieldseal/repository/repositorytest"
 )
 
-// uriVariable names the server that the tests use. Each test has a database of
-// its own there.
-const uriVariable = "FIELDSEAL_TEST_MONGODB_URI"
+var shared string // URI of the server that tests share
+
+func TestMain(m *testing.M) { os.Exit(mongotest.Run(m.Run, &shared)) }
 
 func TestContract(t *testing.T) {
 	t.Parallel()
@@ -24,7 +25,7 @@ func TestContract(t *testing.T) {
 func uri(t testing.TB) string {
 	t.Helper()
 	if shared == "" {
-		t.Skip("neither " + uriVariable + " nor " + serverVariable + " is set; .ci/run mongodb does it")
+		t.Skip("neither " + mongotest.URIVariable + " nor " + mongotest.ServerVariable + " is set; .ci/run mongodb does it")
 	}
 	return shared
 }
@@ -49,7 +50,7 @@ func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {
 		Store:  s,
 		Purger: s,
 		Table:  s.Table,
-		Slow:   os.Getenv(uriVariable) == "",
+		Slow:   os.Getenv(mongotest.URIVariable) == "",
 		Reopen: func(t *testing.T) repositorytest.Opened {
 			t.Helper()
 			if err := s.Close(); err != nil {

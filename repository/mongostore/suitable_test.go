@@ -8,12 +8,13 @@ import (
 
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 )
 
 func TestStandaloneServerIsRefused(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, "--standalone")
-	_, err := mongostore.Open(t.Context(), mongostore.Options{URI: s.uri()})
+	s := mongotest.New(t, "--standalone")
+	_, err := mongostore.Open(t.Context(), mongostore.Options{URI: s.URI()})
 	if !errors.Is(err, mongostore.ErrUnsuitable) || !strings.Contains(err.Error(), "replSet") {
 		t.Fatalf("got error %v", err)
 	}

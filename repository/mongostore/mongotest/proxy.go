@@ -1,4 +1,4 @@
-package mongostore_test
+package mongotest
 
 import (
 	"bytes"
@@ -10,26 +10,29 @@ import (
 	"time"
 )
 
-// proxy stands between a store and its server and breaks the connection.
-type proxy struct {
+// Proxy stands between a client and its server and breaks the connection.
+type Proxy struct {
 	listener net.Listener
 	target   string
-	silent   atomic.Bool  // bytes are swallowed, connections stay open
-	delay    atomic.Int64 // nanoseconds before bytes go on
+	// Silent swallows bytes and keeps connections open.
+	Silent atomic.Bool
+	// Delay is how many nanoseconds pass before bytes go on.
+	Delay    atomic.Int64
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
 	cutAfter []byte // the next request that holds these bytes is passed on, its reply is not
 	cuts     int
 }
 
-func newProxy(t *testing.T, target string) *proxy {
+// NewProxy listens in front of a server's address until the test ends.
+func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { l.Close(); p.reset() })
+	p := &Proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { l.Close(); p.Reset() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -42,11 +45,12 @@ func newProxy(t *testing.T, target string) *proxy {
 	return p
 }
 
-func (p *proxy) uri() string {
+// URI leads through the proxy.
+func (p *Proxy) URI() string {
 	return "mongodb://" + p.listener.Addr().String() + "/?directConnection=true"
 }
 
-func (p *proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn) {
 	server, err := net.DialTimeout("tcp", p.target, 5*time.Second)
 	if err != nil {
 		client.Close()
@@ -58,7 +62,7 @@ func (p *proxy) serve(client net.Conn) {
 	p.copy(client, server, nil, &cut)
 }
 
-func (p *proxy) keep(cs ...net.Conn) {
+func (p *Proxy) keep(cs ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range cs {
@@ -67,7 +71,7 @@ func (p *proxy) keep(cs ...net.Conn) {
 }
 
 // wanted reports whether this request is the one whose reply is to be lost.
-func (p *proxy) wanted(b []byte) bool {
+func (p *Proxy) wanted(b []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.cutAfter) == 0 || !bytes.Contains(b, p.cutAfter) {
@@ -78,7 +82,7 @@ func (p *proxy) wanted(b []byte) bool {
 	return true
 }
 
-func (p *proxy) copy(to, from net.Conn, see func([]byte), cut *atomic.Bool) {
+func (p *Proxy) copy(to, from net.Conn, see func([]byte), cut *atomic.Bool) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 1<<20)
@@ -93,18 +97,18 @@ func (p *proxy) copy(to, from net.Conn, see func([]byte), cut *atomic.Bool) {
 		if see != nil {
 			see(buf[:n])
 		}
-		if p.silent.Load() {
+		if p.Silent.Load() {
 			continue
 		}
-		time.Sleep(time.Duration(p.delay.Load()))
+		time.Sleep(time.Duration(p.Delay.Load()))
 		if _, err := io.Copy(to, bytes.NewReader(buf[:n])); err != nil {
 			return
 		}
 	}
 }
 
-// reset ends every connection at once.
-func (p *proxy) reset() {
+// Reset ends every connection at once.
+func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -116,9 +120,16 @@ func (p *proxy) reset() {
 	clear(p.conns)
 }
 
-// loseReply makes the next request with these bytes lose its reply.
-func (p *proxy) loseReply(request string) {
+// LoseReply makes the next request with these bytes lose its reply.
+func (p *Proxy) LoseReply(request string) {
 	p.mu.Lock()
 	p.cutAfter = []byte(request)
 	p.mu.Unlock()
+}
+
+// Cuts is how many replies were lost.
+func (p *Proxy) Cuts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cuts
 }
