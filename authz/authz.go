@@ -183,7 +183,7 @@ type Request struct {
 }
 
 // Facts are what rules may know of one resource before any element of it is
-// opened: the content of group 0.
+// opened: the content of group 0. Selects alone looks further.
 type Facts struct {
 	Owner    field.StorageID
 	Patients []field.StorageID // patient compartments the resource lies in
@@ -192,6 +192,10 @@ type Facts struct {
 	Deleted  bool
 	// More answers what group 0 does not; nil knows nothing, which denies.
 	More Attributes
+	// Selects reports whether the resource, seen through the classes, satisfies
+	// the query of a granular scope. It opens elements, so it is asked only when
+	// the answer matters; nil selects nothing.
+	Selects func(query string, seen field.ClassSet) bool
 }
 
 // Program is a compiled decision: for each combination of predicate bits the

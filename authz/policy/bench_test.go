@@ -41,7 +41,7 @@ func BenchmarkDecideFirst(b *testing.B) {
 	r := authz.Request{Action: authz.Read, Type: "Observation"}
 	b.ReportAllocs()
 	for b.Loop() {
-		sink = d.compile(&s, r, featuresOf(&s)).program.ceiling
+		sink = d.compile(&s, r, featuresOf(&s)).program.Ceiling()
 	}
 }
 

@@ -29,7 +29,7 @@ type entry struct {
 	purpose, typ  string
 	action        authz.Action
 	feat          feature
-	program       *program
+	program       authz.Program
 }
 
 func (e *entry) is(s *authz.Subject, r authz.Request, feat feature, extra *assigned) bool {

@@ -87,21 +87,21 @@ func (d *Decider) Explain(q Question) Explanation {
 		x.Reasons = append(x.Reasons, Reason{"request", "deny", "the account, action, type or purpose is none that rules can name"})
 		return x
 	}
-	scope := scopeReach(e.scopes, feat, q.Request.Action, q.Request.Type)
-	x.Scopes = reaches[scope]
+	scope := scopesOf(e.scopes, feat, q.Request.Action, q.Request.Type)
+	x.Scopes = scope.describe()
 	asked := q.Class
 	if asked == 0 {
 		asked = field.AllClasses
 	}
-	visible := e.program.ceiling
+	visible := e.program.Ceiling()
 	if q.Facts != nil {
 		visible = e.program.Mask(s, *q.Facts)
 	}
 	in := d.askedOf(&s, q)
 	d.rowsOf(&x, e, feat, in, asked)
-	d.bitsOf(&x, feat, in, scope)
+	d.bitsOf(&x, feat, in, scope.furthest())
 	x.Visible, x.Hidden = classNames(visible&asked), classNames(asked&^visible)
-	x.Verdict = verdict(visible&asked, asked, q.Facts == nil && !e.program.uniform)
+	x.Verdict = verdict(visible&asked, asked, q.Facts == nil && !e.program.Unconditional())
 	return x
 }
 
@@ -252,7 +252,7 @@ func (d *Decider) Judge(q Question) field.ClassSet {
 	s := suppose(q.Claims)
 	p := d.compile(&s, q.Request, featuresOf(&s)).program
 	if q.Facts == nil {
-		return p.ceiling
+		return p.Ceiling()
 	}
 	return p.Mask(s, *q.Facts)
 }

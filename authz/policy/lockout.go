@@ -37,7 +37,7 @@ func (d *Decider) somebody(scope string, r authz.Request, asked []string) bool {
 	for _, role := range d.Roles() {
 		for _, purpose := range asked {
 			s := suppose(authz.SubjectClaims{ID: "user:self-test", Roles: []string{role}, Purpose: purpose, Scopes: []string{scope}})
-			if d.compile(&s, r, featuresOf(&s)).program.ceiling != 0 {
+			if d.compile(&s, r, featuresOf(&s)).program.Ceiling() != 0 {
 				return true
 			}
 		}

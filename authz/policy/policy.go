@@ -162,7 +162,7 @@ func (d *Decider) Decide(_ context.Context, s authz.Subject, r authz.Request) (a
 		e = d.compile(&s, r, feat)
 		slot.Store(e)
 	}
-	if e.program.ceiling == 0 {
+	if e.program.Ceiling() == 0 {
 		return authz.Grant{}, denied(r)
 	}
 	return authz.NewGrant(s, r, e.program), nil
@@ -177,18 +177,29 @@ func denied(r authz.Request) error {
 func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entry {
 	e := &entry{roles: slices.Clone(s.Roles()), extra: d.doc.assign.of(s.ID()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
 		typ: strings.Clone(r.Type), action: r.Action, feat: feat}
+	if !d.known(s, r, feat) {
+		e.program = d.programOf(e, reachNone)
+		return e
+	}
+	scope := scopesOf(e.scopes, feat, r.Action, r.Type)
+	e.program = d.programOf(e, scope.whole)
+	if len(scope.narrow) > 0 {
+		e.program = d.granularOf(e, scope)
+	}
+	return e
+}
+
+// programOf compiles the rules for an entry, as far as its scopes reach.
+func (d *Decider) programOf(e *entry, scope reach) *program {
 	p := &program{revision: d.revision}
-	e.program = p
 	p.env = d.env
-	c := compiler{feat: feat}
-	scope := reachNone
-	if d.known(s, r, feat) {
-		p.patientType = d.patientType(r.Type)
-		scope = scopeReach(e.scopes, feat, r.Action, r.Type)
+	c := compiler{feat: e.feat}
+	if scope != reachNone {
+		p.patientType = d.patientType(e.typ)
 		d.collect(&c, e)
 	}
 	c.build(p, &d.doc, scope)
-	return e
+	return p
 }
 
 // known refuses what the policy has no words for. An empty action or type is

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/smart"
 )
 
 // AdminScope lets a token carry administration; no SMART scope does.
@@ -18,55 +20,74 @@ const (
 	reachAll           // whatever the policy allows
 )
 
-// scopeReach is the union of the scopes for one action on one type (SMART App
-// Launch 2.2, scopes of version 2). A scope that is not understood completely
-// grants nothing.
-func scopeReach(scopes []string, feat feature, action authz.Action, typ string) reach {
-	best := reachNone
-	for _, s := range scopes {
-		best = max(best, oneScope(s, feat, action, typ))
-	}
-	return best
+// scoped is what the scopes of a token let one action on one type do: the
+// union of them (SMART App Launch 2.2).
+type scoped struct {
+	whole  reach      // by scopes without a query
+	narrow []narrowed // by granular scopes that reach further than whole
 }
 
-func oneScope(scope string, feat feature, action authz.Action, typ string) reach {
-	if action == authz.Admin {
-		if scope == AdminScope {
-			return reachAll
+// narrowed is a granular scope: it reaches only what satisfies the query.
+type narrowed struct {
+	reach reach
+	query string
+}
+
+// scopesOf reads the scopes of a token. One that is not understood completely
+// grants nothing.
+func scopesOf(scopes []string, feat feature, action authz.Action, typ string) (out scoped) {
+	for _, text := range scopes {
+		if action == authz.Admin {
+			if text == AdminScope {
+				out.whole = reachAll
+			}
+			continue
 		}
-		return reachNone
+		s, err := smart.Parse(text)
+		if err != nil || !s.Permits(letterOf(action), typ) {
+			continue
+		}
+		if r := levelReach(s.Level, feat); s.Query == "" {
+			out.whole = max(out.whole, r)
+		} else if r != reachNone {
+			out.narrow = append(out.narrow, narrowed{r, s.Query})
+		}
 	}
-	level, rest, ok := strings.Cut(scope, "/")
-	if !ok {
-		return reachNone
+	out.narrow = slices.DeleteFunc(out.narrow, func(n narrowed) bool { return n.reach <= out.whole })
+	return out
+}
+
+// furthest is the widest reach of any of the scopes.
+func (s scoped) furthest() reach {
+	r := s.whole
+	for _, n := range s.narrow {
+		r = max(r, n.reach)
 	}
-	resource, letters, ok := strings.Cut(rest, ".")
-	if !ok || (resource != "*" && resource != typ) || !permits(letters, action) {
-		return reachNone
+	return r
+}
+
+// describe says it for people.
+func (s scoped) describe() string {
+	var parts []string
+	if s.whole != reachNone || len(s.narrow) == 0 {
+		parts = append(parts, reaches[s.whole])
 	}
+	for _, n := range s.narrow {
+		parts = append(parts, "of "+reaches[n.reach]+": what satisfies "+n.query)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// levelReach is how far a level goes for an account: patient scopes need a
+// patient in context, user scopes a person, system scopes a client by itself.
+func levelReach(l smart.Level, feat feature) reach {
 	switch {
-	case level == "patient" && feat.has(hasPatient):
+	case l == smart.Patient && feat.has(hasPatient):
 		return reachPatient
-	case level == "user" && feat.has(isUser), level == "system" && feat.has(isClient):
+	case l == smart.User && feat.has(isUser), l == smart.System && feat.has(isClient):
 		return reachAll
 	}
 	return reachNone
-}
-
-// permits reports whether letters are an ordered, non-empty subset of "cruds"
-// that holds the action's letter. ".dus" grants nothing.
-func permits(letters string, action authz.Action) bool {
-	want := letterOf(action)
-	found, at := false, 0
-	for i := range len(letters) {
-		p := strings.IndexByte("cruds"[at:], letters[i])
-		if p < 0 {
-			return false
-		}
-		at += p + 1
-		found = found || letters[i] == want
-	}
-	return found
 }
 
 func letterOf(a authz.Action) byte {

@@ -87,5 +87,6 @@ func (s *Service) maskOf(ctx context.Context, g authz.Grant, head field.Head, r 
 			return 0
 		}
 	}
+	f.Selects = s.selects(ctx, r.Type(), func(field.ClassSet) (*fhir.Resource, error) { return r, nil })
 	return g.Mask(f)
 }

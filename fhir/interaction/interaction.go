@@ -73,7 +73,8 @@ type Service struct {
 	shaper *summary.Shaper
 	meter  *searchMeter
 
-	flights flights
+	flights   flights
+	selectors selectors
 }
 
 // New returns a service; it panics on a missing part, which is a wiring error.

@@ -11,6 +11,7 @@ import (
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
@@ -37,6 +38,9 @@ func (s *Service) visible(ctx context.Context, g authz.Grant, st *sealed.Stored)
 		if f, ok = s.binaryFacts(ctx, g, f, r); !ok {
 			return 0
 		}
+	}
+	if !st.Head.Deleted { // a tombstone has no content to select by
+		f.Selects = s.selects(ctx, st.Record.Key.Type, func(c field.ClassSet) (*fhir.Resource, error) { return s.Vault.Open(st, c) })
 	}
 	mask := g.Mask(f)
 	if mask == 0 || redact.Withheld(st.Head, mask) {

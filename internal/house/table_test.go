@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"fhir/summary":               3,
 
 	"authz":                  4,
+	"authz/smart":            4,
 	"conformance":            4,
 	"conformance/testscript": 4,
 	"conformance/validation": 4,
@@ -121,7 +122,7 @@ var walls = map[string][]string{
 	"golang.org/x/time":                             {"fhir/rest"},
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
-	"github.com/go-jose":                            {"authz/smart", "authz/token", "authz/oauth"},
+	"github.com/go-jose":                            {"authz/oauth"},
 	"github.com/ory":                                {"authz/oauth"},
 	"golang.org/x/sys/unix":                         {"audit/trail", "crypto/kms/localfile", "internal/adminapi", "repository/localstore"},
 	"github.com/fieldseal/fieldseal/fhir/fhirtest":  {}, // test data is no part of the product
