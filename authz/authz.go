@@ -21,6 +21,10 @@ import (
 // ErrDenied means that no rule allows the request for the type at all.
 var ErrDenied = errors.New("access denied")
 
+// ErrNoPolicy means that a node has no verified policy to decide by: it serves
+// nothing (503).
+var ErrNoPolicy = errors.New("no policy can be read")
+
 // Action is what a subject wants to do, by FHIR interaction.
 type Action string
 

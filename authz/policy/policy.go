@@ -145,6 +145,12 @@ func (d *Decider) Roles() []string {
 	return names
 }
 
+// ModelHash is a hash of the Casbin model under which this binary reads rules.
+func ModelHash() string {
+	sum := sha256.Sum256([]byte(modelText))
+	return hex.EncodeToString(sum[:])
+}
+
 func revisionOf(policy []byte) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%s", len(modelText), modelText)

@@ -103,6 +103,8 @@ func failure(err error) *Failure {
 		return fail(Unavailable, err, "the request did not finish in time")
 	case errors.Is(err, audit.ErrUnavailable):
 		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
+	case errors.Is(err, authz.ErrNoPolicy):
+		return fail(Unavailable, err, "the access policy cannot be read; nothing can be decided")
 	case errors.Is(err, repository.ErrFull):
 		return fail(Unavailable, err, "the store is out of space")
 	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrRevoked), errors.Is(err, keyring.ErrWrongKEK):

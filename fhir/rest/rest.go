@@ -62,6 +62,8 @@ type Options struct {
 	OpenAPI []byte
 	// Ready reports why patient data cannot be served; nil when it can.
 	Ready func(ctx context.Context) error
+	// Note is what a ready server wants operators to know; nil or empty: nothing.
+	Note func() string
 	// Unauthorized reports whether an error of Verify means a bad token (401);
 	// every other error is a fault of the server (503).
 	Unauthorized func(error) bool
@@ -162,6 +164,12 @@ func (h *Handler) ready(c *gin.Context) {
 		c.Header("Retry-After", retryAfter)
 		h.outcome(c, http.StatusServiceUnavailable, "transient", "not ready: "+publicReason(err))
 		return
+	}
+	if h.Note != nil {
+		if note := h.Note(); note != "" {
+			c.String(http.StatusOK, "%s\n", note)
+			return
+		}
 	}
 	c.Status(http.StatusOK)
 }

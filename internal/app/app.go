@@ -21,7 +21,7 @@ import (
 	"sync"
 
 	"github.com/fieldseal/fieldseal/audit/trail"
-	"github.com/fieldseal/fieldseal/authz/policy"
+	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/definition"
@@ -44,7 +44,7 @@ type App struct {
 	trailKeys   *trail.RingKeys
 	trail       *trail.Trail
 	tokens      *token.Issuer
-	decider     *policy.Decider
+	policies    *archive.Archive
 	vault       *sealed.Vault
 	service     *interaction.Service
 	handler     *rest.Handler

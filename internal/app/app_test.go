@@ -80,12 +80,6 @@ func TestDamagedInstallationsDoNotOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "others may read"},
-		{"policy that is none", func(t *testing.T, cfg *config.Options, dir string) {
-			cfg.Policy = filepath.Join(dir, "policy.csv")
-			if err := os.WriteFile(cfg.Policy, []byte("p, role:x, everything\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, "opening the policy"},
 		{"unknown index profile", func(_ *testing.T, cfg *config.Options, _ string) { cfg.IndexProfile = "other" }, "opening the service"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/conformance"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
@@ -30,7 +31,7 @@ func (a *App) openFace(catalog *search.Catalog) error {
 		return err
 	}
 	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement, OpenAPI: openAPI,
-		Ready: a.ready, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
+		Ready: a.ready, Note: a.policyNote, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
 		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Limits: a.limits(),
 		Unauthorized: func(err error) bool {
@@ -58,6 +59,9 @@ func (a *App) ready(ctx context.Context) error {
 	defer cancel()
 	if !a.trail.Status().Available {
 		return errors.New("the audit trail cannot record")
+	}
+	if _, _, err := a.policies.Active(); err != nil {
+		return interaction.AsFailure(err)
 	}
 	_, err := a.vault.Load(ctx, a.vault.Key("Basic", "readiness"))
 	if errors.Is(err, repository.ErrNotFound) {

@@ -11,9 +11,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/audit/trail"
-	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
-	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -136,22 +134,6 @@ func (a *App) openTrail(ctx context.Context) (err error) {
 	return err
 }
 
-func (a *App) openPolicy(context.Context) (err error) {
-	patient := a.definitions.Compartment("Patient")
-	o := policy.Options{Types: a.definitions.ResourceTypes(), PatientType: func(t string) bool { return patient.Params(t) != nil }}
-	if a.cfg.Policy != "" {
-		a.decider, err = policy.Load(a.cfg.Policy, o)
-	} else {
-		a.decider, err = policy.New(o)
-	}
-	if err != nil {
-		return err
-	}
-	a.tokens, err = token.New(token.Options{Table: a.store.Table("tokens"), StorageID: a.ring.StorageID,
-		AllowDemo: a.cfg.Profile == config.Development})
-	return err
-}
-
 func (a *App) openService(ctx context.Context) error {
 	classes, err := field.DefaultTable(a.definitions)
 	if err != nil {
@@ -193,7 +175,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
-		Decider: a.decider, Recorder: a.trail, Trail: namedTrail{a.trail, a.cfg.NodeName()}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
+		Decider: a.policies, Recorder: a.trail, Trail: namedTrail{a.trail, a.cfg.NodeName()}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
 		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},

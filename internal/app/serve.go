@@ -61,7 +61,7 @@ func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progre
 	for _, s := range servers {
 		go func() { failed <- s.run() }()
 	}
-	stopSweeping, stopIndexing := a.housekeeping(ctx), a.tendIndex(ctx)
+	stopSweeping, stopIndexing, stopFollowing := a.housekeeping(ctx), a.tendIndex(ctx), a.followPolicy(ctx)
 	started(serving)
 	select {
 	case <-ctx.Done():
@@ -70,6 +70,7 @@ func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progre
 	}
 	stopSweeping()
 	stopIndexing()
+	stopFollowing()
 	return errors.Join(err, a.drain(servers), a.record(context.WithoutCancel(ctx), systemEvent("stop")))
 }
 

@@ -80,7 +80,7 @@ func registerStorage(f *pflag.FlagSet, o *Options) {
 	registerVault(f, &o.Vault)
 	f.StringVar(&o.Suite, "suite", SuiteStandard, "cipher suite: standard or fips")
 	f.StringVar(&o.IndexProfile, "index-profile", IndexStandard, "what searches are indexed: standard (everything, across patients) or strict (clinical content inside one patient only); a change rebuilds the index")
-	f.StringVar(&o.Policy, "policy", "", "access policy `file` (default: the built-in roles)")
+	f.StringVar(&o.Policy, "policy", "", "access policy `file` of the first start, which becomes version 1 (default: the built-in roles)")
 	f.StringVar(&o.Witness, "witness", "", "`file` outside the data folder to which audit checkpoints are witnessed")
 	f.DurationVar(&o.KEKTTL, "kek-ttl", DefaultKEKTTL, "how long an unwrapped tenant key stays in memory")
 	f.DurationVar(&o.OwnerKeyTTL, "owner-key-ttl", DefaultOwnerKeyTTL, "how long a patient's key stays in memory, at most 60s")

@@ -57,7 +57,8 @@ var floors = map[string]int{
 	"authz/redact":  5,
 	"authz/token":   5,
 
-	"fhir/interaction": 6,
+	"authz/policy/archive": 6,
+	"fhir/interaction":     6,
 
 	"fhir/rest":         7,
 	"internal/adminapi": 7,
