@@ -256,8 +256,9 @@ func testMoved(t *testing.T, at func(*testing.T) Movable) {
 
 // testMovedGoesOn: counters continue, and purged version numbers stay used.
 func testMovedGoesOn(t *testing.T, o Opened, es []repository.Entry, marks repository.Marks) {
-	if next, err := o.Store.Stamp(t.Context()); err != nil || next <= marks.Stamp {
-		t.Fatalf("stamp %d after %d, %v", next, marks.Stamp, err)
+	stamp, err := o.Store.Stamp(t.Context())
+	if err != nil || stamp <= marks.Stamp {
+		t.Fatalf("stamp %d after %d, %v", stamp, marks.Stamp, err)
 	}
 	for _, e := range es {
 		if e.Kind == repository.HollowEntry {
@@ -266,7 +267,9 @@ func testMovedGoesOn(t *testing.T, o Opened, es []repository.Entry, marks reposi
 		}
 	}
 	k := key(patient, 99)
-	if seq := commit(t, o.Store, write(k, 0, token("move", 0))); seq != repository.Uint64Seq(marks.Position+1) {
+	w := write(k, 0, token("move", 0))
+	w.Record.Updated = stamp
+	if seq := commit(t, o.Store, w); seq != repository.Uint64Seq(marks.Position+1) {
 		t.Fatalf("position %x after %d", seq, marks.Position)
 	}
 	if found := findKeys(t, o.Store, repository.Query{Type: patient, All: [][]repository.Token{{token("move", 0)}}, Limit: 9}); found[k] != 1 {
