@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -70,6 +71,25 @@ func (o *Options) readURIs() (problems Problems) {
 		}
 	}
 	return problems
+}
+
+// ValidateDatabases reports what is wrong with the URIs of store and keystore,
+// for commands that need nothing else of a server's settings.
+func (o Options) ValidateDatabases() error {
+	c := &check{}
+	if o.OnMongoDB() {
+		o.checkDatabases(c)
+	}
+	return c.problems.orNil()
+}
+
+// ReadURI reads a file that holds the URI of a database and nothing else.
+func ReadURI(path string) (string, error) {
+	uri, problem := readURI(path)
+	if problem != "" {
+		return "", errors.New(problem)
+	}
+	return uri, nil
 }
 
 func readURI(path string) (uri, problem string) {

@@ -65,6 +65,7 @@ var floors = map[string]int{
 
 	"internal/config":                  8,
 	"internal/importer":                8,
+	"internal/migrate":                 8,
 	"internal/telemetry":               8,
 	"internal/telemetry/telemetrytest": 8,
 
