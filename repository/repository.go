@@ -28,6 +28,7 @@ var (
 	ErrUnavailable = errors.New("store is unavailable")
 	ErrFull        = errors.New("store is out of space")
 	ErrTooLarge    = errors.New("batch exceeds the store's limit")
+	ErrPosition    = errors.New("the position is none of this store's") // it came from another engine
 )
 
 // StorageID is the primary key of a resource inside its type: a keyed PRF of

@@ -95,6 +95,8 @@ func failure(err error) *Failure {
 		return fail(Denied, err, "no rule allows this interaction for the caller")
 	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased), errors.Is(err, trail.ErrErased):
 		return fail(Gone, err, "the resource was erased")
+	case errors.Is(err, repository.ErrPosition):
+		return badLink() // the records were moved to another engine since it was made
 	case errors.Is(err, repository.ErrNotFound):
 		return fail(NotFound, err, "the resource is not known here")
 	case errors.Is(err, repository.ErrConflict):

@@ -3,7 +3,6 @@ package localstore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -119,5 +118,5 @@ func parseSeq(s repository.Seq) (uint64, error) {
 	case 8:
 		return binary.BigEndian.Uint64([]byte(s)), nil
 	}
-	return 0, errors.New("malformed feed position")
+	return 0, repository.ErrPosition
 }

@@ -63,7 +63,7 @@ func parsePosition(c repository.Cursor) (p position, err error) {
 		p.ordinal, _ = readOrdinal(b[:8+ordinalBytes])
 		p.bound = binary.BigEndian.Uint64(b[8+ordinalBytes:])
 	default:
-		err = errors.New("malformed find cursor")
+		err = repository.ErrPosition
 	}
 	return p, err
 }

@@ -165,7 +165,7 @@ func parseVersionCursor(c repository.Cursor) (repository.Version, error) {
 			return repository.Version(v), nil
 		}
 	}
-	return 0, errors.New("malformed history cursor")
+	return 0, repository.ErrPosition
 }
 
 func checkLimit(limit int) error {

@@ -103,7 +103,7 @@ func parsePosition(c repository.Cursor) (*repository.StorageID, error) {
 		return nil, nil
 	}
 	if len(c) != idBytes {
-		return nil, errors.New("malformed find cursor")
+		return nil, repository.ErrPosition
 	}
 	id := repository.StorageID([]byte(c))
 	return &id, nil
@@ -118,7 +118,7 @@ func parseBelow(c repository.Cursor) (repository.Version, error) {
 			return repository.Version(v), nil
 		}
 	}
-	return 0, errors.New("malformed history cursor")
+	return 0, repository.ErrPosition
 }
 
 func parseSeq(s repository.Seq) (int64, error) {
@@ -130,7 +130,7 @@ func parseSeq(s repository.Seq) (int64, error) {
 			return int64(n), nil
 		}
 	}
-	return 0, errors.New("malformed feed position")
+	return 0, repository.ErrPosition
 }
 
 func checkLimit(limit int) error {

@@ -72,3 +72,17 @@ func testHistoryCursor(t *testing.T, o Opened) {
 		t.Fatalf("history ended above version %d", next)
 	}
 }
+
+func testForeignPositions(t *testing.T, o Opened) {
+	k := key(patient, 1)
+	commit(t, o.Store, write(k, 0))
+	_, err := o.Store.Find(t.Context(), repository.Query{Type: patient, After: "abc", Limit: 1})
+	wantErr(t, err, repository.ErrPosition)
+	_, err = o.Store.History(t.Context(), repository.HistoryRange{Key: k, After: "abc", Limit: 1})
+	wantErr(t, err, repository.ErrPosition)
+	for _, err := range o.Store.Changes(t.Context(), "abc") {
+		wantErr(t, err, repository.ErrPosition)
+		return
+	}
+	t.Fatal("a foreign position of the feed ends the feed")
+}

@@ -27,6 +27,7 @@ func TestStore(t *testing.T, open Open) {
 		{"an or of hundreds of tokens", testFindManyTokens},
 		{"find by time holds still while others write", testTimeCursor},
 		{"find ends with its context", testFindCancelled},
+		{"positions of another engine are refused", testForeignPositions},
 		{"tokens of old versions are gone", testOldTokens},
 		{"find pages hold still while others write", testFindCursor},
 		{"two requests that found none cannot both insert", testGuards},
