@@ -65,6 +65,21 @@ type Subject struct {
 	purposes []string
 	address  string
 	hash     uint64
+	glass    *Glass
+}
+
+// BreakGlassPurpose is the purpose of use of emergency access (HL7 v3
+// PurposeOfUse). It is in force under a Glass alone; no token gives it.
+const BreakGlassPurpose = "BTG"
+
+// Glass is an emergency access in force: who broke the glass reads the record
+// of one patient, for a reason that is reviewed later.
+type Glass struct {
+	ID      string // of the grant, for the audit trail
+	Reason  string // code
+	Patient field.StorageID
+	Until   time.Time
+	Usual   string // the purpose of the token: rules that deny under it still do
 }
 
 var subjectSeed = maphash.MakeSeed()
@@ -173,6 +188,23 @@ func (s Subject) For(purpose string) (Subject, bool) {
 	return s, true
 }
 
+// WithGlass is the subject with the glass broken for one patient. Only
+// fhir/interaction calls it, for a grant that it has checked.
+func (s Subject) WithGlass(g Glass) Subject {
+	g.Usual = s.purpose
+	s.purpose, s.glass = BreakGlassPurpose, &g
+	s.hash = fingerprint(s.purpose, s.roles, s.scopes)
+	return s
+}
+
+// Glass is the emergency access in force, if any.
+func (s Subject) Glass() (Glass, bool) {
+	if s.glass == nil {
+		return Glass{}, false
+	}
+	return *s.glass, true
+}
+
 // Address is the network address of the peer.
 func (s Subject) Address() string { return s.address }
 
@@ -202,6 +234,17 @@ type Facts struct {
 	Selects func(query string, seen field.ClassSet) bool
 }
 
+// Traits are what holds of every answer for the roles in force, whatever the
+// type.
+type Traits struct {
+	// ConcealChanges: versions and times of versions are not shown, and a
+	// history tells only what changed visibly (decision 17).
+	ConcealChanges bool
+	// Project is set when logical ids are shown under pseudonyms, and names
+	// whose they are (decision 21).
+	Project string
+}
+
 // Program is a compiled decision: for each combination of predicate bits the
 // classes that are visible. Implementations are immutable.
 type Program interface {
@@ -211,9 +254,12 @@ type Program interface {
 	Mask(s Subject, f Facts) field.ClassSet
 	// Unconditional reports whether Mask is Ceiling whatever the facts.
 	Unconditional() bool
-	// Confined reports whether nothing outside of the subject's own patient
-	// compartment can be visible, whatever the facts.
+	// Confined reports whether nothing outside of one patient compartment can
+	// be visible, whatever the facts: the subject's own, or that of the patient
+	// for whom the glass is broken.
 	Confined() bool
+	// Emergency reports whether a rule for break-glass allows anything.
+	Emergency() bool
 	// Related reports whether nothing outside of the subject's own patient
 	// compartment and of the patients it cares for can be visible.
 	Related() bool
@@ -262,9 +308,20 @@ func (g Grant) Mask(f Facts) field.ClassSet {
 // with the same mask.
 func (g Grant) Unrestricted() bool { return g.program != nil && g.program.Unconditional() }
 
-// Confined reports whether the grant shows nothing outside of the subject's own
-// patient compartment, so that a search need not look further.
-func (g Grant) Confined() bool { return g.program != nil && g.program.Confined() }
+// Confined reports whether the grant shows nothing outside of one patient
+// compartment, and whose it is, so that a search need not look further.
+func (g Grant) Confined() (field.StorageID, bool) {
+	if g.program == nil || !g.program.Confined() {
+		return field.StorageID{}, false
+	}
+	if g.subject.glass != nil {
+		return g.subject.glass.Patient, true
+	}
+	return g.subject.PatientKey()
+}
+
+// Emergency reports whether a rule for break-glass allows anything.
+func (g Grant) Emergency() bool { return g.program != nil && g.program.Emergency() }
 
 // Related reports whether the grant shows nothing outside of the subject's own
 // patient compartment and those of the patients it cares for.
@@ -282,4 +339,6 @@ func (g Grant) Revision() string {
 // allows, and any other error when it cannot decide: both deny.
 type Decider interface {
 	Decide(ctx context.Context, s Subject, r Request) (Grant, error)
+	// Traits are those of the subject's roles.
+	Traits(s Subject) Traits
 }

@@ -39,6 +39,7 @@ func declared(old, next *Decider) []string {
 		case is == "":
 			out = append(out, fmt.Sprintf("%s no longer exists", r))
 		}
+		out = append(out, marked(r, old.doc.marks[r], next.doc.marks[r])...)
 	}
 	before, after := old.doc.assign.sentences(), next.doc.assign.sentences()
 	for _, s := range union(before, after) {
@@ -47,6 +48,19 @@ func declared(old, next *Decider) []string {
 			out = append(out, s+" now")
 		case !slices.Contains(after, s):
 			out = append(out, s+" no longer")
+		}
+	}
+	return out
+}
+
+// marked compares the traits of a role.
+func marked(role string, was, is []string) (out []string) {
+	for _, trait := range union(was, is) {
+		switch {
+		case !slices.Contains(was, trait):
+			out = append(out, role+" has the trait "+trait+" now")
+		case !slices.Contains(is, trait):
+			out = append(out, role+" has the trait "+trait+" no longer")
 		}
 	}
 	return out

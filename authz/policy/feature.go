@@ -17,6 +17,7 @@ const (
 	hasOrgs
 	hasWho          // a FHIR reference of the user
 	hasPractitioner // and it names a Practitioner or PractitionerRole
+	hasGlass
 )
 
 func (f feature) has(o feature) bool { return f&o == o }
@@ -49,6 +50,9 @@ func featuresOf(s *authz.Subject) feature {
 	}
 	if strings.HasPrefix(s.Who(), "Practitioner/") || strings.HasPrefix(s.Who(), "PractitionerRole/") {
 		f |= hasPractitioner
+	}
+	if _, broken := s.Glass(); broken {
+		f |= hasGlass
 	}
 	return f
 }

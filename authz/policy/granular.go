@@ -52,6 +52,11 @@ func (g *granular) Confined() bool { return g.every((*program).Confined) }
 // Related reports whether every part is.
 func (g *granular) Related() bool { return g.every((*program).Related) }
 
+// Emergency reports whether a rule for break-glass allows anything.
+func (g *granular) Emergency() bool {
+	return g.program.emergency || slices.ContainsFunc(g.parts, func(p part) bool { return p.rules.emergency })
+}
+
 // every reports whether something is true of each part that shows anything.
 func (g *granular) every(is func(*program) bool) bool {
 	if g.program.ceiling != 0 && !is(g.program) {

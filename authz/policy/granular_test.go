@@ -71,7 +71,7 @@ func TestGranularScopeNeverWidensARole(t *testing.T) {
 	}
 	p := user("patient")
 	p.Purpose, p.Patient, p.PatientKey, p.Scopes = "PATRQT", "alice", alice, []string{"patient/Observation.rs?category=laboratory"}
-	if !ask(t, d, p, authz.Search, "Observation").Confined() {
+	if !confinedTo(ask(t, d, p, authz.Search, "Observation"), p.PatientKey) {
 		t.Error("a granular patient scope looks outside of the compartment")
 	}
 }

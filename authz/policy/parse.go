@@ -15,7 +15,8 @@ import (
 
 // document is a policy file after parsing.
 type document struct {
-	roles  map[string]string // name → description
+	roles  map[string]string   // name → description
+	marks  map[string][]string // role → traits
 	rows   []row
 	never  []row // denials that the file promises
 	conds  map[string]*condition
@@ -27,8 +28,8 @@ func (d *document) condition(text string) *condition { return d.conds[text] }
 
 // newDocument knows the conditions that programs need whatever the rules name.
 func newDocument() document {
-	d := document{roles: map[string]string{}, conds: map[string]*condition{}}
-	for _, name := range [...]string{allPatients.name, ownCompartment.name, notPatientData.name, relationship.name} {
+	d := document{roles: map[string]string{}, marks: map[string][]string{}, conds: map[string]*condition{}}
+	for _, name := range [...]string{allPatients.name, ownCompartment.name, notPatientData.name, relationship.name, btg.name} {
 		d.conds[name], _ = newCondition(name) // they are registered
 	}
 	return d
@@ -86,6 +87,7 @@ func parse(data []byte, types map[string]bool) (document, error) {
 	}
 	p.cycles()
 	p.countConditions()
+	p.pseudonymousWrites()
 	if len(p.problems) > 0 {
 		return document{}, p.problems
 	}
@@ -94,14 +96,17 @@ func parse(data []byte, types map[string]bool) (document, error) {
 
 func (p *reader) role(line int, f []string) {
 	switch {
-	case len(f) != 2 || f[0] == "" || f[1] == "":
-		p.fault(line, "a role line is: role, NAME, DESCRIPTION")
+	case len(f) < 2 || len(f) > 3 || f[0] == "" || f[1] == "":
+		p.fault(line, "a role line is: role, NAME, DESCRIPTION or role, NAME, DESCRIPTION, TRAITS")
 	case !strings.HasPrefix(f[0], rolePrefix) || len(f[0]) == len(rolePrefix):
 		p.fault(line, "role %q must be called role:NAME", f[0])
 	case p.doc.roles[f[0]] != "":
 		p.fault(line, "role %q is declared twice", f[0])
 	default:
 		p.doc.roles[f[0]] = f[1]
+		if len(f) == 3 {
+			p.doc.marks[f[0]] = p.cell(line, "trait", f[2], func(s string) bool { return slices.Contains(traitNames, s) })
+		}
 	}
 }
 
@@ -224,6 +229,17 @@ func (p *reader) cond(line int, value string) []*condition {
 func (p *reader) countConditions() {
 	if n := len(p.doc.conds); n > maxConditions {
 		p.fault(0, "has %d different conditions; at most %d are possible", n, maxConditions)
+	}
+}
+
+// pseudonymousWrites refuses rules that could never apply: who knows resources
+// by pseudonyms alone cannot write references.
+func (p *reader) pseudonymousWrites() {
+	for i := range p.doc.rows {
+		r := &p.doc.rows[i]
+		if !r.deny && slices.Contains(p.doc.marks[r.role], pseudonymousIDs) && r.action != string(authz.Read) && r.action != string(authz.Search) {
+			p.fault(r.line, "%s has the trait %s: it reads and searches only", r.role, pseudonymousIDs)
+		}
 	}
 }
 

@@ -146,6 +146,9 @@ func TestBrokenPromiseForOneTypeAndPurposeIsFound(t *testing.T) {
 	t.Parallel()
 	for _, typ := range append([]string{"record", "*"}, testTypes...) {
 		for _, purpose := range append([]string{"*"}, purposes...) {
+			if typ == auditType && purpose == authz.BreakGlassPurpose {
+				continue // allows nothing whatever it says
+			}
 			csv := "role, role:x, x\np, role:x, " + typ + ", read, clinical, " + purpose + ", org & restricted_label, allow\nnever, role:x, *, read, clinical\n"
 			if _, err := New(Options{Policy: []byte(csv), Types: testTypes, PatientType: inCompartment}); !errors.Is(err, ErrSelfTest) {
 				t.Errorf("%s for %s: %v", typ, purpose, err)

@@ -151,6 +151,11 @@ func ModelHash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Traits implements authz.Decider.
+func (d *Decider) Traits(s authz.Subject) authz.Traits {
+	return d.doc.traits(d.doc.assign.effective(s.Roles(), d.doc.assign.of(s.ID())))
+}
+
 func revisionOf(policy []byte) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d\n%s", len(modelText), modelText)
@@ -182,8 +187,8 @@ func denied(r authz.Request) error {
 
 func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entry {
 	e := &entry{roles: slices.Clone(s.Roles()), extra: d.doc.assign.of(s.ID()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
-		typ: strings.Clone(r.Type), action: r.Action, feat: feat}
-	if !d.known(s, r, feat) {
+		typ: strings.Clone(r.Type), action: r.Action, feat: feat, usual: strings.Clone(usualPurpose(s))}
+	if !d.known(s, r, feat) || !onlyReads(d.doc.traits(d.doc.assign.effective(e.roles, e.extra)), r, feat) {
 		e.program = d.programOf(e, reachNone)
 		return e
 	}
@@ -217,16 +222,29 @@ func (d *Decider) known(s *authz.Subject, r authz.Request, feat feature) bool {
 	if !slices.Contains(actions, string(r.Action)) || !slices.Contains(purposes, s.Purpose()) {
 		return false
 	}
+	if (s.Purpose() == authz.BreakGlassPurpose) != feat.has(hasGlass) {
+		return false // nobody claims an emergency: it is granted for one patient
+	}
 	if r.Action == authz.Admin {
 		return administered(r.Type)
 	}
 	return d.types[r.Type]
 }
 
+// onlyReads: whoever has broken the glass, or knows resources by pseudonyms
+// alone, reads and searches, and not the audit trail, which names ids and
+// people.
+func onlyReads(t authz.Traits, r authz.Request, feat feature) bool {
+	if !feat.has(hasGlass) && t.Project == "" {
+		return true
+	}
+	return (r.Action == authz.Read || r.Action == authz.Search) && r.Type != auditType
+}
+
 func (d *Decider) collect(c *compiler, e *entry) {
 	for _, role := range d.doc.assign.effective(e.roles, e.extra) {
 		for _, i := range d.index[rowKey{role, string(e.action)}] {
-			if row := &d.doc.rows[i]; covers(row.typ, e.typ) && (row.purpose == "*" || row.purpose == e.purpose) {
+			if row := &d.doc.rows[i]; covers(row.typ, e.typ) && (row.purpose == "*" || row.purpose == e.purpose || row.deny && row.purpose == e.usual) {
 				c.add(row)
 			}
 		}

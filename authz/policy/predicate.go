@@ -32,6 +32,8 @@ type predicate struct {
 type input struct {
 	patient     field.StorageID // meaningless without hasPatient
 	hasPatient  bool
+	glass       field.StorageID // meaningless without hasGlass
+	hasGlass    bool
 	orgs        []field.StorageID
 	system      bool // a client of its own, not a person
 	client      string
@@ -54,6 +56,9 @@ func inputOf(s *authz.Subject, patientType bool, f authz.Facts, env *environment
 	in := input{orgs: s.Orgs(), system: s.System(), client: s.Client(), address: s.Address(), amr: s.AMR(), authTime: s.AuthTime(),
 		patientType: patientType, facts: f, environment: env}
 	in.patient, in.hasPatient = s.PatientKey()
+	if g, broken := s.Glass(); broken {
+		in.glass, in.hasGlass = g.Patient, true
+	}
 	return in
 }
 
@@ -61,7 +66,7 @@ func inputOf(s *authz.Subject, patientType bool, f authz.Facts, env *environment
 // new one is a file of its own and a line here.
 func predicates() []predicate {
 	return []predicate{allPatients, ownCompartment, org, restrictedLabel, notRestrictedLabel, notPatientData,
-		relationship, consented, clearance, author, notAuthor, adult, systemScope, client, zone, hours, mfa}
+		relationship, consented, clearance, author, notAuthor, adult, systemScope, client, zone, hours, mfa, btg}
 }
 
 // truth is what a predicate says. Unknown meets no condition of an allow and

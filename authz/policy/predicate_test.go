@@ -150,7 +150,7 @@ func TestRelatedGrants(t *testing.T) {
 	c := user("x")
 	c.Who = "Practitioner/dr"
 	d := newDecider(t, rows)
-	if g := ask(t, d, c, authz.Search, "Observation"); !g.Related() || g.Confined() || g.Unrestricted() {
+	if g := ask(t, d, c, authz.Search, "Observation"); !g.Related() || confinedTo(g, alice) || g.Unrestricted() {
 		t.Error("patient data under a relationship is not related")
 	}
 	if ask(t, d, c, authz.Search, "Practitioner").Related() {
@@ -162,7 +162,7 @@ func TestRelatedGrants(t *testing.T) {
 		t.Error("a rule that shows an organization's resources is overlooked")
 	}
 	c.Patient, c.PatientKey, c.Scopes = "alice", alice, []string{"patient/*.s"}
-	if g := ask(t, d, c, authz.Search, "Observation"); !g.Confined() {
+	if g := ask(t, d, c, authz.Search, "Observation"); !confinedTo(g, alice) {
 		t.Error("a patient scope does not confine")
 	}
 }

@@ -29,6 +29,7 @@ type program struct {
 	uniform     bool
 	confined    bool
 	related     bool
+	emergency   bool
 }
 
 var _ authz.Program = (*program)(nil)
@@ -41,6 +42,9 @@ func (p *program) Unconditional() bool { return p.uniform }
 
 // Confined reports whether every mask outside of the own compartment is zero.
 func (p *program) Confined() bool { return p.confined }
+
+// Emergency reports whether a row with the predicate btg allows anything.
+func (p *program) Emergency() bool { return p.emergency }
 
 // Related reports whether every mask outside of the own compartment and of the
 // patients that the subject cares for is zero.
@@ -143,15 +147,23 @@ func (c *compiler) bit(cond *condition) uint64 {
 }
 
 // build fills the program. A patient-level scope leaves only the own compartment
-// and what is no patient data.
+// and what is no patient data; a broken glass only the compartment of the one
+// patient and what is no patient data.
 func (c *compiler) build(p *program, doc *document, scope reach) {
 	own, never, care := doc.condition(ownCompartment.name), doc.condition(notPatientData.name), doc.condition(relationship.name)
-	if scope == reachPatient {
+	if c.feat.has(hasGlass) {
+		own = doc.condition(btg.name)
+		if scope == reachPatient {
+			scope = reachNone // a token for one patient breaks no glass
+		}
+	}
+	narrow := scope == reachPatient || c.feat.has(hasGlass)
+	if narrow {
 		c.use(own)
 		c.use(never)
 	}
 	slices.SortStableFunc(c.used, func(a, b *condition) int { return asking(a) - asking(b) })
-	if scope == reachPatient {
+	if narrow {
 		p.own = c.bit(own) | c.bit(never)
 	}
 	p.bits = c.used
@@ -164,7 +176,15 @@ func (c *compiler) build(p *program, doc *document, scope reach) {
 		inside |= c.bit(never)
 	}
 	p.confined = c.bit(own) != 0 && p.inside(inside)
+	p.emergency = p.ceiling != 0 && c.emergency()
 	p.related = c.bit(care) != 0 && p.inside(inside|c.bit(care))
+}
+
+// emergency reports whether a rule for break-glass allows anything.
+func (c *compiler) emergency() bool {
+	return slices.ContainsFunc(c.rows, func(r *row) bool {
+		return !r.deny && slices.ContainsFunc(r.conds, func(cond *condition) bool { return cond.name == btg.name })
+	})
 }
 
 // asking puts conditions that only look at group 0 before those that ask, and

@@ -38,16 +38,7 @@ func (r *Redactor) Merge(stored, incoming *fhir.Resource, visible field.ClassSet
 // bare is a copy without what the server sets in meta.
 func bare(res *fhir.Resource) *fhir.Resource {
 	res = res.Clone()
-	meta := res.Root().Member("meta")
-	if meta == nil || meta.Kind() != fhir.Object {
-		return res
-	}
-	for _, name := range [...]string{"versionId", "_versionId", "lastUpdated", "_lastUpdated"} {
-		meta.Remove(name)
-	}
-	if meta.Len() == 0 {
-		res.Root().Remove("meta")
-	}
+	Conceal(res)
 	return res
 }
 

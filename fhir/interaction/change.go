@@ -114,8 +114,7 @@ func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, 
 // written answers a write with what the caller asked for and may see.
 func (s *Service) written(ctx context.Context, c Call, ch change, receipt audit.Receipt) (*Answer, error) {
 	rec := ch.draft.Write.Record
-	a := Answer{status: http.StatusOK, etag: versionTag(rec.Version), modified: instant(ch.draft.Head.Updated),
-		location: location(rec.Key, ch.draft.Head.ID, rec.Version)}
+	a := c.located(Answer{status: http.StatusOK}, rec, ch.draft.Head.ID)
 	if ch.created {
 		a.status = http.StatusCreated
 	}
@@ -147,7 +146,7 @@ func (s *Service) echo(ctx context.Context, c Call, ch change) ([]byte, string, 
 	if mask == 0 || redact.Withheld(ch.draft.Head, mask) {
 		return nil, "", nil
 	}
-	if !s.hides(rec.Key.Type, mask) {
+	if s.shows(c, rec.Key.Type, mask) {
 		if c.Return != Representation {
 			return nil, versionTag(rec.Version), nil
 		}
@@ -157,5 +156,5 @@ func (s *Service) echo(ctx context.Context, c Call, ch change) ([]byte, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	return s.view(st, mask)
+	return s.view(c, st, mask)
 }

@@ -108,8 +108,7 @@ func (s *Service) existing(ctx context.Context, c Call, g authz.Grant, ev audit.
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, etag: versionTag(rec.Version),
-		modified: instant(st.Head.Updated), location: location(rec.Key, st.Head.ID, rec.Version)})
+	return release(g, receipt, c.located(Answer{status: http.StatusOK}, rec, st.Head.ID))
 }
 
 // parse reads a body as a resource of the type in the URL.

@@ -46,12 +46,11 @@ func (s *Service) delete(ctx context.Context, c Call, ev audit.Event, resourceTy
 	if err != nil {
 		return nil, err
 	}
-	return release(g, receipt, deleted(*ch))
+	return release(g, receipt, c.deleted(*ch))
 }
 
-func deleted(ch change) Answer {
-	return Answer{status: http.StatusNoContent, etag: versionTag(ch.draft.Write.Record.Version),
-		modified: instant(ch.draft.Head.Updated)}
+func (c Call) deleted(ch change) Answer {
+	return c.dated(Answer{status: http.StatusNoContent}, ch.draft.Write.Record)
 }
 
 // prepareDelete does everything of a deletion but the commit; the change is

@@ -72,7 +72,7 @@ func (s *Service) deleteWhere(ctx context.Context, c Call, ev audit.Event, resou
 	if len(changes) > 1 {
 		return release(g, receipt, Answer{status: http.StatusNoContent})
 	}
-	return release(g, receipt, deleted(changes[0]))
+	return release(g, receipt, c.deleted(changes[0]))
 }
 
 // deletesAtMost is how many resources one conditional delete may delete.

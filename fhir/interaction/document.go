@@ -58,7 +58,7 @@ func (s *Service) document(ctx context.Context, c Call, in *invocation) (*Answer
 
 // documentParts are the Composition and what its visible part refers to.
 func (s *Service) documentParts(ctx context.Context, c Call, composition hit) ([]hit, error) {
-	body, _, err := s.view(composition.stored, composition.mask)
+	body, _, err := s.view(c, composition.stored, composition.mask)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (s *Service) documentBundle(c Call, in *invocation, parts []hit) ([]byte, e
 		if !c.room.take(len(h.stored.Record.Body)) {
 			return nil, answerTooLarge()
 		}
-		body, _, err := s.view(h.stored, h.mask)
+		body, _, err := s.view(c, h.stored, h.mask)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +96,7 @@ func (s *Service) documentBundle(c Call, in *invocation, parts []hit) ([]byte, e
 // persist stores the document and answers it.
 func (s *Service) persist(ctx context.Context, c Call, in *invocation, parts []hit, body []byte) (*Answer, error) {
 	for _, h := range parts {
-		if s.hides(h.stored.Record.Key.Type, h.mask) {
+		if !s.shows(c, h.stored.Record.Key.Type, h.mask) {
 			return nil, fail(Denied, nil, "only a caller who sees all of a document may store it")
 		}
 	}

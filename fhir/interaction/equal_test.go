@@ -214,7 +214,7 @@ func (p *shop) walk(c Call, target string) (w walked, err error) {
 func (p *shop) sees(c Call, typ, code string) bool {
 	g, err := p.Decider.Decide(p.t.Context(), c.Subject, authz.Request{Action: authz.Search, Type: typ})
 	param := p.Catalog.Parameter(typ, code)
-	return err == nil && g.Allowed() && param != nil && g.Ceiling().Contains(param.Needs(search.Missing))
+	return err == nil && g.Allowed() && param != nil && !(c.conceals() && code == "_lastUpdated") && g.Ceiling().Contains(param.Needs(search.Missing))
 }
 
 // world is everything that a role reads, as it reads it.
@@ -235,7 +235,7 @@ func (p *shop) world(role string) *searchtest.World {
 		if mask == 0 || st.Record.Version != ch.Version {
 			continue
 		}
-		body, _, err := p.view(st, mask)
+		body, _, err := p.view(c, st, mask)
 		p.must(err)
 		w.Add(body)
 	}

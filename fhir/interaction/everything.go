@@ -91,6 +91,9 @@ func (e *record) read(s *Service, c Call) (count int, err error) {
 		return 0, err
 	}
 	if !since.IsZero() {
+		if c.conceals() {
+			return 0, concealedTime("_since")
+		}
 		e.since = repository.Stamp(since.UnixMicro())
 	}
 	if e.care, err = newCareDates(in.args.values.Get("start"), in.args.values.Get("end")); err != nil {

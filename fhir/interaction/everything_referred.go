@@ -25,7 +25,7 @@ var referenceMember = []byte(`"reference":"`)
 // compact JSON of the tree, in which an unescaped `"reference":"` is a member
 // and nothing else.
 func (e *record) refer(h hit) ([]byte, error) {
-	body, _, err := e.view(h.stored, h.mask)
+	body, _, err := e.view(e.call, h.stored, h.mask)
 	for rest := body; err == nil && len(e.refs) < maxReferred; {
 		at := bytes.Index(rest, referenceMember)
 		if at < 0 {

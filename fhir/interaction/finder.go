@@ -123,7 +123,7 @@ func (x *finder) plan(ctx context.Context, g authz.Grant, e *search.Expression, 
 	scope := sealed.Scope{Links: x.links, Codes: x.codes, Now: x.matcher.Now, Estimate: estimate}
 	if m := x.where.compartment; m != nil && m.code == "Patient" && x.searched(e) {
 		scope.Patient = (*repository.Owner)(&m.key)
-	} else if key, ok := g.Subject().PatientKey(); ok && g.Confined() {
+	} else if key, ok := g.Confined(); ok {
 		scope.Patient = (*repository.Owner)(&key)
 	}
 	return x.Vault.Plan(ctx, e, scope)
@@ -212,7 +212,7 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 		return true, nil
 	}
 	h := hit{stored: st, mask: mask, whole: f.classes.Contains(mask)}
-	if h.whole && !x.hides(f.e.Type, mask) {
+	if h.whole && x.shows(x.call, f.e.Type, mask) {
 		h.tree, h.json, err = x.Vault.OpenAll(st)
 	} else {
 		h.tree, err = x.Vault.Open(st, mask&f.classes)

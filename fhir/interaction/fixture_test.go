@@ -39,6 +39,8 @@ const base = "http://fhir.test/fhir"
 const rows = `
 role, role:clerk, writes without seeing identifiers
 p, role:clerk, record, create|read|update|delete|search, demographic|limited|contact|narrative|clinical|administrative|restricted, *, all_patients, allow
+role, role:blindfold, writes without seeing versions, conceal_changes
+p, role:blindfold, record, create|read|update|delete|search, *, *, all_patients, allow
 role, role:ward, writes what belongs to the own organization
 p, role:ward, record, create|read|update|delete|search, *, *, org, allow
 role, role:scribe, writes without seeing narrative under a restricted label
@@ -195,7 +197,8 @@ func (p *shop) as(role string) Call {
 	p.must(err)
 	s, err := p.tokens.Verify(p.t.Context(), opaque, "192.0.2.1")
 	p.must(err)
-	return Call{Subject: s, RequestID: "r1"}
+	traits := p.Decider.Traits(s)
+	return Call{Subject: s, RequestID: "r1", traits: &traits}
 }
 
 // put stores a resource as the integration client.

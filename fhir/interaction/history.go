@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 
@@ -43,6 +44,9 @@ func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceT
 	if err != nil {
 		return nil, err
 	}
+	if c.conceals() && (q.since != 0 || q.until != 0 || q.ascending) {
+		return nil, concealedTime("_since, _at or _sort")
+	}
 	g, err := s.decide(ctx, c, &ev, authz.Read, resourceType)
 	if err != nil {
 		return nil, err
@@ -76,6 +80,7 @@ type versions struct {
 	current *sealed.Stored
 	ceiling field.ClassSet // what the current labels leave visible
 
+	bytes map[uint64]string // hashes of what versions show
 	hits  []hit
 	next  uint64 // where the next page begins, 0 on the last
 	total *int   // on the first page, unless there are too many to count
@@ -98,8 +103,14 @@ func (v *versions) collect(ctx context.Context, from uint64) error {
 		if err != nil {
 			return err
 		}
+		shown := mask != 0
+		if shown && v.c.conceals() {
+			if shown, err = v.changed(ctx, n); err != nil {
+				return err
+			}
+		}
 		switch {
-		case mask == 0:
+		case !shown:
 			continue
 		case v.next != 0: // only the total is missing
 		case len(v.hits) < v.q.count && v.c.room.take(len(st.Record.Body)):
@@ -137,6 +148,49 @@ func (v *versions) visible(ctx context.Context, n repository.Version) (*sealed.S
 	return st, mask, nil
 }
 
+// changed reports whether a version shows anything else than the visible one
+// before it (decision 17: the history of a caller from whom changes are
+// concealed is collapsed to those that show).
+func (v *versions) changed(ctx context.Context, n uint64) (bool, error) {
+	now, err := v.seen(ctx, n)
+	for n--; n > 0 && err == nil; n-- {
+		var before string
+		if before, err = v.seen(ctx, n); before != "" {
+			return before != now, err
+		}
+	}
+	return true, err
+}
+
+// seen stands for the visible bytes of a version; empty when there is none.
+func (v *versions) seen(ctx context.Context, n uint64) (string, error) {
+	if text, known := v.bytes[n]; known {
+		return text, nil
+	}
+	st, mask, err := v.visible(ctx, repository.Version(n))
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	switch {
+	case mask == 0:
+	case st.Head.Deleted:
+		text = "deleted"
+	default:
+		body, _, err := v.s.view(v.c, st, mask)
+		if err != nil {
+			return "", err
+		}
+		sum := sha256.Sum256(body)
+		text = string(sum[:])
+	}
+	if v.bytes == nil {
+		v.bytes = map[uint64]string{}
+	}
+	v.bytes[n] = text
+	return text, nil
+}
+
 // historyPage is one page of a history.
 type historyPage struct {
 	path, rawQuery string
@@ -161,7 +215,7 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 		}
 		links = append(links, model.Link{Relation: l.relation, URL: url})
 	}
-	entries, err := s.historyEntries(ctx, p.hits)
+	entries, err := s.historyEntries(ctx, c, p.hits)
 	if err != nil {
 		return nil, err
 	}
@@ -184,20 +238,23 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 // entryOverhead is about what an entry has around its resource.
 const entryOverhead = 512
 
-func (s *Service) historyEntries(ctx context.Context, hits []hit) ([]model.Entry, error) {
+func (s *Service) historyEntries(ctx context.Context, c Call, hits []hit) ([]model.Entry, error) {
 	entries := make([]model.Entry, len(hits))
 	err := inParallel(ctx, len(hits), func(i int) (err error) {
-		entries[i], err = s.historyEntry(hits[i])
+		entries[i], err = s.historyEntry(c, hits[i])
 		return err
 	})
 	return entries, err
 }
 
-func (s *Service) historyEntry(h hit) (model.Entry, error) {
+func (s *Service) historyEntry(c Call, h hit) (model.Entry, error) {
 	rec := h.stored.Record
 	path := rec.Key.Type + "/" + h.stored.Head.ID
 	e := model.Entry{FullURL: s.Base + "/" + path, Request: &model.Request{Method: "PUT", URL: path},
-		Response: &model.Response{Status: "200", ETag: versionTag(rec.Version), LastModified: instant(h.stored.Head.Updated)}}
+		Response: &model.Response{Status: "200", ETag: c.tag(rec.Version)}}
+	if !c.conceals() {
+		e.Response.LastModified = instant(h.stored.Head.Updated)
+	}
 	switch {
 	case rec.Deleted:
 		e.Request.Method, e.Response.Status = "DELETE", "204"
@@ -208,7 +265,7 @@ func (s *Service) historyEntry(h hit) (model.Entry, error) {
 		e.Request.Method, e.Request.URL, e.Response.Status = "POST", rec.Key.Type, "201"
 	}
 	var err error
-	e.Resource, e.Response.ETag, err = s.view(h.stored, h.mask)
+	e.Resource, e.Response.ETag, err = s.view(c, h.stored, h.mask)
 	return e, err
 }
 

@@ -116,13 +116,13 @@ func (f *feed) permit(ctx context.Context, ev *audit.Event, resourceType string)
 			continue
 		}
 		g, err := f.s.Decider.Decide(ctx, f.c.Subject, authz.Request{Action: authz.Search, Type: typ})
-		if isDenied(err) || err == nil && (!g.Allowed() || !f.seesTime(g, typ)) {
+		if isDenied(err) || err == nil && (!g.Allowed() || f.c.conceals() || !f.seesTime(g, typ)) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if g.Confined() {
+		if _, confined := g.Confined(); confined {
 			return fail(Denied, nil, "a caller who is confined to one patient has the history of single resources")
 		}
 		f.grants[typ] = g
@@ -137,7 +137,7 @@ func (f *feed) permit(ctx context.Context, ev *audit.Event, resourceType string)
 
 // seesTime: a history in the order of time shows lastUpdated.
 func (f *feed) seesTime(g authz.Grant, typ string) bool {
-	p := f.s.Catalog.Parameter(typ, "_lastUpdated")
+	p := f.s.Catalog.Parameter(typ, lastUpdated)
 	return p != nil && g.Ceiling().Contains(p.Needs(search.NoModifier))
 }
 

@@ -115,8 +115,9 @@ type Call struct {
 	// IdempotencyKey makes a create, batch or transaction repeatable.
 	IdempotencyKey string
 
-	seed     string    // of the ids that belong to an idempotency key
-	together *together // what the same commit writes; nil outside of a transaction
+	traits   *authz.Traits // of the subject's roles; nil conceals
+	seed     string        // of the ids that belong to an idempotency key
+	together *together     // what the same commit writes; nil outside of a transaction
 
 	span trace.Span // of the interaction under way
 	room *allowance // of the answer

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -37,11 +38,14 @@ func (s *Service) metaOf(ctx context.Context, c Call, in *invocation) (*Answer, 
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: etag, modified: instant(st.Head.Updated)})
+	return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r), etag: etag}, st.Record))
 }
 
 // metaParameters is the result of the three operations.
-func metaParameters(r *fhir.Resource) []byte {
+func metaParameters(c Call, r *fhir.Resource) []byte {
+	if c.conceals() {
+		redact.Conceal(r)
+	}
 	meta := fhir.NewObject()
 	if m := r.Root().Member("meta"); m != nil {
 		meta = m.Clone()
@@ -95,7 +99,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 		if err != nil {
 			return nil, failure(err)
 		}
-		return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: versionTag(previous.Record.Version), modified: instant(previous.Head.Updated)})
+		return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, previous.Record))
 	}
 	ch, err := s.stamp(ctx, c, g, r, previous, false)
 	if err != nil {
@@ -105,8 +109,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	if err != nil {
 		return nil, err
 	}
-	rec := ch.draft.Write.Record
-	return release(g, receipt, Answer{status: http.StatusOK, body: metaParameters(r), etag: versionTag(rec.Version), modified: instant(ch.draft.Head.Updated)})
+	return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, ch.draft.Write.Record))
 }
 
 // mayLabel guards labels: who changes meta must see it, and to take a security

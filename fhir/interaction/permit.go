@@ -35,6 +35,9 @@ func (x *finder) permitCondition(ctx context.Context, g authz.Grant, c *search.C
 	if !g.Ceiling().Contains(c.Parameter.Needs(c.Modifier)) {
 		return hiddenParameter(c.Name)
 	}
+	if x.call.conceals() && c.Parameter.Code == lastUpdated {
+		return concealedTime(lastUpdated)
+	}
 	if c.Recurses() {
 		return x.permitRecursion(ctx, c)
 	}
@@ -78,8 +81,13 @@ func (x *finder) permitParameter(ctx context.Context, p *search.Parameter) error
 	if !g.Ceiling().Contains(p.Needs(search.NoModifier)) {
 		return hiddenParameter(p.Code)
 	}
+	if x.call.conceals() && p.Code == lastUpdated {
+		return concealedTime(lastUpdated)
+	}
 	return nil
 }
+
+const lastUpdated = "_lastUpdated"
 
 func hiddenParameter(name string) error {
 	return fail(Denied, nil, "the caller may not see what the search parameter %s reads", name)

@@ -112,6 +112,9 @@ func (p *shop) may(c Call, typ string, param *search.Parameter, m search.Modifie
 	if err != nil || !g.Allowed() {
 		return false
 	}
+	if param != nil && param.Code == "_lastUpdated" && p.Decider.Traits(c.Subject).ConcealChanges {
+		return false
+	}
 	return param == nil || g.Ceiling().Contains(p.reads(param, m))
 }
 

@@ -39,6 +39,9 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
+	if version != "" && c.conceals() { // no version has a number for this caller
+		return nil, s.refuse(ctx, ev, repository.ErrNotFound)
+	}
 	st, err := s.load(ctx, resourceType, id, version)
 	if body := s.official(g, resourceType, id, version); body != nil && errors.Is(err, repository.ErrNotFound) {
 		return s.answerOfficial(ctx, c, g, ev, body)
@@ -58,7 +61,7 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 		return nil, s.refuse(ctx, ev, err)
 	}
 	ev.Entities[0] = entity(st.Head, resourceType, uint64(st.Record.Version), mask)
-	out := Answer{status: http.StatusOK, body: body, etag: etag, modified: instant(st.Head.Updated)}
+	out := c.dated(Answer{status: http.StatusOK, body: body, etag: etag}, st.Record)
 	if notModified(c, out) {
 		out.status, out.body = http.StatusNotModified, nil
 		ev.Entities[0].Classes = 0
@@ -120,7 +123,7 @@ func hideErased(g authz.Grant, err error) error {
 // opened is view inside a span.
 func (s *Service) opened(ctx context.Context, c Call, st *sealed.Stored, mask maskSet) (body []byte, etag string, err error) {
 	err = s.step(ctx, trace.Open, func(context.Context) error {
-		body, etag, err = s.view(st, mask)
+		body, etag, err = s.view(c, st, mask)
 		return err
 	})
 	if c.span.Recording() {
@@ -161,5 +164,5 @@ func notModified(c Call, a Answer) bool {
 	if c.IfNoneMatch != "" {
 		return tagMatches(c.IfNoneMatch, a.etag)
 	}
-	return !c.IfModifiedSince.IsZero() && !a.modified.Truncate(1e9).After(c.IfModifiedSince)
+	return !c.IfModifiedSince.IsZero() && !a.modified.IsZero() && !a.modified.Truncate(1e9).After(c.IfModifiedSince)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
@@ -29,8 +30,11 @@ func (s *Service) createdBefore(ctx context.Context, c Call, g authz.Grant, ev a
 	if err != nil {
 		return nil, failure(err)
 	}
-	out := Answer{status: http.StatusCreated, etag: versionTag(1), location: location(rec.Key, st.Head.ID, 1), replay: true}
-	if rec.Version == 1 && c.Return == Representation {
+	first := rec
+	first.Version = 1
+	out := c.located(Answer{status: http.StatusCreated, replay: true}, first, st.Head.ID)
+	out.modified = time.Time{}
+	if rec.Version == 1 && !c.conceals() && c.Return == Representation {
 		read := Call{Subject: c.Subject, RequestID: c.RequestID, TraceID: c.TraceID, room: c.room}
 		if a, err := s.VRead(ctx, read, rec.Key.Type, st.Head.ID, "1"); err == nil {
 			out.body, out.etag, out.modified = a.body, a.etag, a.modified

@@ -185,7 +185,7 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 		}
 		body := h.json
 		if body == nil || q.Summary != search.SummaryFalse || len(q.Elements) > 0 {
-			if buf, err = s.shaped(slices.Grow(buf[:0], len(h.stored.Record.Body)), q, h, mode); err != nil {
+			if buf, err = s.shaped(c, slices.Grow(buf[:0], len(h.stored.Record.Body)), q, h, mode); err != nil {
 				return nil, err
 			}
 			body = buf
@@ -206,9 +206,9 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 }
 
 // shaped appends what view shows, without what _summary and _elements leave out.
-func (s *Service) shaped(dst []byte, q *search.Search, h hit, mode string) ([]byte, error) {
+func (s *Service) shaped(c Call, dst []byte, q *search.Search, h hit, mode string) ([]byte, error) {
 	elements := len(q.Elements) > 0 && mode == "match"
-	if !h.whole && q.Summary == search.SummaryFalse && !elements && !s.hides(h.stored.Record.Key.Type, h.mask) {
+	if !h.whole && q.Summary == search.SummaryFalse && !elements && s.shows(c, h.stored.Record.Key.Type, h.mask) {
 		return s.Vault.AppendOpen(dst, h.stored)
 	}
 	tree := h.tree
@@ -218,9 +218,7 @@ func (s *Service) shaped(dst []byte, q *search.Search, h hit, mode string) ([]by
 			return nil, err
 		}
 	}
-	if s.hides(h.stored.Record.Key.Type, h.mask) {
-		s.Redactor.Apply(tree, h.mask)
-	}
+	s.redact(c, tree, h.mask)
 	switch {
 	case q.Summary == search.SummaryTrue:
 		s.shaper.Summary(tree)

@@ -16,6 +16,8 @@ func (s *Service) start(ctx context.Context, c *Call, i trace.Interaction) (cont
 	ctx, c.span = s.Tracer.Start(ctx, i)
 	c.TraceID = c.span.ID()
 	c.span.Set(c.Route)
+	traits := s.Decider.Traits(c.Subject)
+	c.traits = &traits
 	if c.room == nil { // an entry shares its Bundle's
 		c.room = newAllowance()
 	}

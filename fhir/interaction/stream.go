@@ -76,7 +76,7 @@ func (t *stream) add(it item) error {
 	body := it.body
 	if body == nil {
 		var err error
-		if body, _, err = t.view(st, it.hit.mask); err != nil {
+		if body, _, err = t.view(t.call, st, it.hit.mask); err != nil {
 			return err
 		}
 	}

@@ -280,7 +280,7 @@ func (s *Service) unchanged(ctx context.Context, c Call, ev audit.Event, e *bund
 
 func (s *Service) entryWritten(ctx context.Context, c Call, ch change, receipt audit.Receipt) (*Answer, error) {
 	if ch.resource == nil {
-		return release(ch.grant, receipt, deleted(ch))
+		return release(ch.grant, receipt, c.deleted(ch))
 	}
 	return s.written(ctx, c, ch, receipt)
 }

@@ -136,13 +136,13 @@ func (s *Service) merge(previous *sealed.Stored, r *fhir.Resource, mask field.Cl
 // checkMatch evaluates If-Match against the version and, for a redacted view,
 // against the tag of what the caller last saw.
 func (s *Service) checkMatch(ctx context.Context, c Call, st *sealed.Stored, mask field.ClassSet) error {
-	if c.IfMatch == "" || tagMatches(c.IfMatch, versionTag(st.Record.Version)) {
+	if c.IfMatch == "" || tagMatches(c.IfMatch, c.tag(st.Record.Version)) {
 		return nil
 	}
 	if !st.Head.Deleted {
 		g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Read, Type: st.Record.Key.Type})
 		if err == nil && s.visible(ctx, g, st) != 0 {
-			_, tag, err := s.view(st, s.visible(ctx, g, st))
+			_, tag, err := s.view(c, st, s.visible(ctx, g, st))
 			if err != nil {
 				return err
 			}
@@ -160,9 +160,9 @@ func (s *Service) checkNoneMatch(c Call, st *sealed.Stored, mask field.ClassSet)
 	if c.IfNoneMatch == "" || st.Head.Deleted {
 		return nil
 	}
-	tags := []string{versionTag(st.Record.Version)}
-	if s.hides(st.Record.Key.Type, mask) {
-		_, tag, err := s.view(st, mask)
+	tags := []string{c.tag(st.Record.Version)}
+	if !s.shows(c, st.Record.Key.Type, mask) {
+		_, tag, err := s.view(c, st, mask)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func (s *Service) validate(ctx context.Context, c Call, in *invocation) (*Answer
 	if err != nil {
 		return nil, err
 	}
-	issues, err := s.findings(ctx, g, in, mode)
+	issues, err := s.findings(ctx, c, g, in, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Service) decideValidation(ctx context.Context, c Call, in *invocation, 
 	return s.decideWrite(ctx, c, &in.ev, action, in.Type)
 }
 
-func (s *Service) findings(ctx context.Context, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
+func (s *Service) findings(ctx context.Context, c Call, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
 	r := in.args.body
 	switch {
 	case mode == "create" && in.ID != "":
@@ -52,7 +52,7 @@ func (s *Service) findings(ctx context.Context, g authz.Grant, in *invocation, m
 	case mode == "delete" && in.ID == "", mode != "delete" && in.ID == "" && r == nil, mode == "update" && r == nil:
 		return nil, fail(Malformed, nil, "there is nothing to validate: a resource in the body or an id is missing")
 	case mode == "delete" || r == nil:
-		return s.storedFindings(ctx, g, in, mode)
+		return s.storedFindings(ctx, c, g, in, mode)
 	case r.Type() != in.Type:
 		return nil, fail(Malformed, nil, "the body's resourceType is not the type in the URL")
 	}
@@ -69,7 +69,7 @@ func (s *Service) findings(ctx context.Context, g authz.Grant, in *invocation, m
 }
 
 // storedFindings looks at what is stored, as far as the caller may see it.
-func (s *Service) storedFindings(ctx context.Context, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
+func (s *Service) storedFindings(ctx context.Context, c Call, g authz.Grant, in *invocation, mode string) (fhir.Issues, error) {
 	st, err := s.load(ctx, in.Type, in.ID, "")
 	if err != nil {
 		return nil, s.erased(ctx, g, in.Type, in.ID, err)
@@ -82,7 +82,7 @@ func (s *Service) storedFindings(ctx context.Context, g authz.Grant, in *invocat
 	if mode == "delete" {
 		return nil, nil // whoever may delete it may
 	}
-	body, _, err := s.view(st, mask)
+	body, _, err := s.view(c, st, mask)
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,8 @@ func (s *Service) hides(resourceType string, visible field.ClassSet) bool {
 // view opens the visible classes of a version and redacts it. The entity tag
 // of a redacted view depends on what is visible only, so that it does not
 // reveal hidden changes (decision 17).
-func (s *Service) view(st *sealed.Stored, visible field.ClassSet) (body []byte, etag string, err error) {
-	if !s.hides(st.Record.Key.Type, visible) {
+func (s *Service) view(c Call, st *sealed.Stored, visible field.ClassSet) (body []byte, etag string, err error) {
+	if s.shows(c, st.Record.Key.Type, visible) {
 		body, err = s.Vault.AppendOpen(make([]byte, 0, len(st.Record.Body)), st)
 		return body, versionTag(st.Record.Version), err
 	}
@@ -66,7 +66,7 @@ func (s *Service) view(st *sealed.Stored, visible field.ClassSet) (body []byte, 
 	if err != nil {
 		return nil, "", err
 	}
-	s.Redactor.Apply(tree, visible)
+	s.redact(c, tree, visible)
 	body = tree.AppendJSON(make([]byte, 0, len(st.Record.Body)))
 	return body, s.maskedTag(body, visible), nil
 }

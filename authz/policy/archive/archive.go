@@ -98,6 +98,14 @@ func (a *Archive) Decide(ctx context.Context, s authz.Subject, r authz.Request) 
 	return authz.Grant{}, authz.ErrNoPolicy
 }
 
+// Traits implements authz.Decider; without a version everything is concealed.
+func (a *Archive) Traits(s authz.Subject) authz.Traits {
+	if l := a.current.Load(); l != nil {
+		return l.decider.Traits(s)
+	}
+	return authz.Traits{ConcealChanges: true, Project: "none"}
+}
+
 // Active returns the version in force on this node and its decider.
 func (a *Archive) Active() (Version, *policy.Decider, error) {
 	if l := a.current.Load(); l != nil {
