@@ -18,7 +18,7 @@ const defaultPurpose = "TREAT"
 type Claims struct {
 	Account  string        `json:"sub"`    // user:NAME or client:NAME
 	Client   string        `json:"client"` // OAuth client id
-	Roles    []string      `json:"roles"`  // role:NAME
+	Roles    []string      `json:"roles"`  // role:NAME, and group:NAME whose roles the policy assigns
 	Scopes   []string      `json:"scopes"` // SMART v2
 	Who      string        `json:"who,omitempty"`
 	Patient  string        `json:"patient,omitempty"` // logical id of the patient in context
@@ -42,8 +42,8 @@ func (c Claims) check(allowDemo bool) (time.Duration, error) {
 		fault("the client is missing")
 	}
 	for _, r := range c.Roles {
-		if !strings.HasPrefix(r, "role:") || len(r) == len("role:") {
-			fault("role %q must be role:NAME", r)
+		if name := strings.TrimPrefix(strings.TrimPrefix(r, "group:"), "role:"); name == r || name == "" {
+			fault("role %q must be role:NAME or group:NAME", r)
 		}
 	}
 	for _, s := range c.Scopes {

@@ -55,3 +55,8 @@ func Reencode(tenant bool, raw []byte) ([]byte, error) {
 func SeatAAD() []byte {
 	return seat{tenant: [16]byte{1}, purpose: purposeOwner, owner: [16]byte{2}, version: 3, generation: 4, kek: 5}.aad()
 }
+
+// RowKeyOf is the key of a sealed row under a secret of storage ids.
+func RowKeyOf(k secret.Bytes, table string, key []byte) secret.Bytes {
+	return newPRFPool(k).rowKey(table, key)
+}

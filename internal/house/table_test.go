@@ -57,6 +57,7 @@ var floors = map[string]int{
 	"authz/redact":  5,
 	"authz/token":   5,
 
+	"authz/account":        6,
 	"authz/policy/archive": 6,
 	"fhir/interaction":     6,
 
