@@ -10,11 +10,11 @@ import (
 )
 
 // Types of the tests: some of the Patient compartment, some not.
-var testTypes = []string{"Patient", "Observation", "Encounter", "AuditEvent", "Practitioner", "Organization", "Location", "Medication", "PractitionerRole", "HealthcareService", "Binary"}
+var testTypes = []string{"Patient", "Observation", "Encounter", "AuditEvent", "Practitioner", "Organization", "Location", "Medication", "PractitionerRole", "HealthcareService", "Binary", "RelatedPerson"}
 
 func inCompartment(t string) bool {
 	switch t {
-	case "Patient", "Observation", "Encounter", "AuditEvent":
+	case "Patient", "Observation", "Encounter", "AuditEvent", "RelatedPerson":
 		return true
 	}
 	return false

@@ -11,15 +11,17 @@ import (
 )
 
 // ErrHidden means that a body carries an element that its sender may not see:
-// 403. ErrPartlyHidden means that an update changes an element of which the
+// 403. ErrUnwritable means that a write changes an element that its author may
+// not write: 403. ErrPartlyHidden means that an update changes an element of which the
 // sender sees only a part: 422.
 var (
 	ErrHidden       = errors.New("element is hidden from the caller")
+	ErrUnwritable   = errors.New("element is not among those that the caller may write")
 	ErrPartlyHidden = errors.New("element is partly hidden from the caller and must be sent back unchanged")
 )
 
-// ElementError names the element that an error is about. It wraps ErrHidden or
-// ErrPartlyHidden and never holds a value.
+// ElementError names the element that an error is about. It wraps one of
+// the errors above and never holds a value.
 type ElementError struct {
 	Path string // Patient.contact[1].name
 	Err  error
@@ -27,18 +29,14 @@ type ElementError struct {
 
 func (e *ElementError) Error() string { return fmt.Sprintf("%s: %v", e.Path, e.Err) }
 
-// Unwrap returns ErrHidden or ErrPartlyHidden.
+// Unwrap returns the reason.
 func (e *ElementError) Unwrap() error { return e.Err }
 
-// Check refuses a body for a new resource that carries elements of hidden
-// classes. The error is an *ElementError with ErrHidden.
-func (r *Redactor) Check(body *fhir.Resource, visible field.ClassSet) error {
-	if !masked(visible) {
-		return nil
-	}
+// checkAll refuses a resource that carries elements of other classes.
+func (r *Redactor) checkAll(body *fhir.Resource, visible field.ClassSet, reason error) error {
 	c, root := r.table.Root(body.Type()), body.Root()
 	for i := range root.Len() {
-		if err := r.checkTop(c, root, root.At(i), visible); err != nil {
+		if err := r.checkTop(c, root, root.At(i), visible, reason); err != nil {
 			return err
 		}
 	}
@@ -46,18 +44,18 @@ func (r *Redactor) Check(body *fhir.Resource, visible field.ClassSet) error {
 }
 
 // checkTop checks one member of the root.
-func (r *Redactor) checkTop(c field.Cursor, root, m *fhir.Node, visible field.ClassSet) error {
+func (r *Redactor) checkTop(c field.Cursor, root, m *fhir.Node, visible field.ClassSet, reason error) error {
 	typ := root.Member("resourceType").Text()
 	switch {
 	case m.Name() == "resourceType" || m.Name() == "id" || m.Name() == "meta" && bookkeeping(m):
 		return nil
 	case r.isNarrative(typ, m.Name()):
 		// It may tell anything, so that whoever cannot see it cannot write it.
-		return &ElementError{typ + "." + m.Name(), ErrHidden}
+		return &ElementError{typ + "." + m.Name(), reason}
 	}
 	k := check{visible: visible, path: []string{typ, "." + m.Name()}}
 	if !k.node(c.Child(root, m), m) {
-		return &ElementError{strings.Join(k.path, ""), ErrHidden}
+		return &ElementError{k.where(), reason}
 	}
 	return nil
 }
@@ -76,6 +74,8 @@ type check struct {
 	visible field.ClassSet
 	path    []string
 }
+
+func (k *check) where() string { return strings.Join(k.path, "") }
 
 func (k *check) node(c field.Cursor, n *fhir.Node) bool {
 	if class, needs, ok := c.Uniform(n); ok {

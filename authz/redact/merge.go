@@ -121,7 +121,7 @@ func (m *merge) take(name string) error {
 func (m *merge) check(in []*fhir.Node) error {
 	c := m.r.table.Root(m.in.Type())
 	for _, n := range in {
-		if err := m.r.checkTop(c, m.in.Root(), n, m.visible); err != nil {
+		if err := m.r.checkTop(c, m.in.Root(), n, m.visible, ErrHidden); err != nil {
 			return err
 		}
 	}

@@ -125,16 +125,16 @@ func TestBodyWithHiddenElementIsRefused(t *testing.T) {
 func TestCreateWithHiddenElementIsRefused(t *testing.T) {
 	t.Parallel()
 	r := redactor()
-	if err := r.Check(parse(t, patientJSON), researcher); !errors.Is(err, ErrHidden) {
+	if err := r.CheckChange(nil, parse(t, patientJSON), researcher); !errors.Is(err, ErrUnwritable) {
 		t.Error(err)
 	}
-	if err := r.Check(parse(t, patientJSON), field.AllClasses); err != nil {
+	if err := r.CheckChange(nil, parse(t, patientJSON), field.AllClasses); err != nil {
 		t.Error(err)
 	}
-	if err := r.Check(parse(t, `{"resourceType":"Patient","id":"p","active":true,"gender":"male","meta":{"profile":["urn:p"]}}`), researcher); err != nil {
+	if err := r.CheckChange(nil, parse(t, `{"resourceType":"Patient","id":"p","active":true,"gender":"male","meta":{"profile":["urn:p"]}}`), researcher); err != nil {
 		t.Error(err)
 	}
-	if err := r.Check(parse(t, `{"resourceType":"Patient","active":true}`), 0); !errors.Is(err, ErrHidden) {
+	if err := r.CheckChange(nil, parse(t, `{"resourceType":"Patient","active":true}`), 0); !errors.Is(err, ErrUnwritable) {
 		t.Error("the empty mask may write")
 	}
 }

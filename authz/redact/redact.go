@@ -5,8 +5,9 @@
 // classes gets its marks (REDACTED, SUBSETTED), loses its narrative, and has
 // hidden required elements replaced by data-absent-reason. Filter removes the
 // hidden classes from a fully opened resource and equals, after Apply, what the
-// cipher gives (a property test holds the two together). Check refuses bodies
-// that carry hidden elements and Merge applies an update made under a mask.
+// cipher gives (a property test holds the two together). CheckChange refuses
+// versions that change what their author may not write, and Merge applies an
+// update made under a mask.
 //
 // Security notes: Apply works from the definitions and the mask alone, so the
 // output is the same whether or not a hidden value exists. Errors name element

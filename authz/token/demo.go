@@ -9,7 +9,7 @@ const DemoClient = "demo"
 // DemoRoles are the roles of interface.md in the order in which they are
 // shown.
 func DemoRoles() []string {
-	return []string{"clinician", "nurse", "researcher", "patient", "integration", "privacy-officer", "admin"}
+	return []string{"clinician", "nurse", "researcher", "patient", "integration", "registrar", "device", "privacy-officer", "admin"}
 }
 
 // DemoClaims are the claims of a demo role's user. The clinician is the
@@ -27,6 +27,10 @@ func DemoClaims(role, practitioner, patient string) (Claims, error) {
 		c.Scopes, c.Purpose, c.Who, c.Patient = []string{"patient/*.rs"}, "PATRQT", "Patient/"+patient, patient
 	case "integration":
 		c.Account, c.Scopes, c.Purpose = "client:demo-integration", []string{"system/*.cruds"}, "TREAT"
+	case "registrar":
+		c.Scopes, c.Purpose = []string{"user/*.crus"}, "HOPERAT"
+	case "device":
+		c.Account, c.Scopes, c.Purpose = "client:demo-device", []string{"system/Observation.c"}, "TREAT"
 	case "privacy-officer":
 		c.Scopes, c.Purpose = []string{"user/AuditEvent.rs"}, "HOPERAT"
 	case "admin":

@@ -105,7 +105,7 @@ func announce(w io.Writer, s app.Serving) {
 	fmt.Fprintf(w, "\nDemo users (tokens in %s/%s):\n", s.Folder, app.CredentialsName)
 	for _, role := range token.DemoRoles() {
 		path := map[string]string{"privacy-officer": "/AuditEvent?patient=" + s.Credentials.Patient,
-			"integration": "/Patient?_id=" + s.Credentials.Patient, "admin": "/metadata"}[role]
+			"integration": "/Patient?_id=" + s.Credentials.Patient, "device": "/metadata", "admin": "/metadata"}[role]
 		if path == "" {
 			path = "/Patient/" + s.Credentials.Patient
 		}

@@ -51,12 +51,11 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	if len(d.Write.Record.Body) > maxSealedBytes {
 		return change{}, fhir.ErrTooLarge
 	}
-	mask := s.maskOf(ctx, g, d.Head, r)
-	if mask == 0 {
-		return change{}, fail(Denied, nil, "the resource would lie outside of what the caller may write")
+	if err := s.mayChange(ctx, g, previous, d.Head, r); err != nil {
+		return change{}, err
 	}
-	if previous != nil && !previous.Head.Deleted && !s.visible(ctx, g, previous).Contains(mask) {
-		return change{}, fail(Denied, nil, "the change of labels or subject would show the caller what is hidden now")
+	if err := s.showsNoMore(ctx, c, g, previous, d.Head, r); err != nil {
+		return change{}, err
 	}
 	if previous != nil && !previous.Head.Deleted && previous.Record.Owner != d.Write.Record.Owner {
 		if err := s.mayReassign(ctx, c, r.Type()); err != nil {
@@ -65,6 +64,45 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	}
 	ch := change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted}
 	return ch, s.guardReferences(ctx, c, r, &ch)
+}
+
+// mayChange refuses a version whose author may not write every element that it
+// changes: by the rules for the version as it was and as it is going to be.
+func (s *Service) mayChange(ctx context.Context, g authz.Grant, previous *sealed.Stored, head field.Head, r *fhir.Resource) error {
+	writable := s.maskOf(ctx, g, head, r)
+	if writable == 0 {
+		return fail(Denied, nil, "the resource would lie outside of what the caller may write")
+	}
+	var before *fhir.Resource
+	if previous != nil && !previous.Head.Deleted {
+		writable &= s.granted(ctx, g, previous)
+		if !s.hides(r.Type(), writable) {
+			return nil
+		}
+		var err error
+		if before, err = s.Vault.Open(previous, allClasses); err != nil {
+			return err
+		}
+	}
+	return mergeFailure(s.Redactor.CheckChange(before, r, writable))
+}
+
+// showsNoMore refuses a change of labels or subject after which the caller
+// could see, or write, what is out of reach now.
+func (s *Service) showsNoMore(ctx context.Context, c Call, g authz.Grant, previous *sealed.Stored, head field.Head, r *fhir.Resource) error {
+	if previous == nil || previous.Head.Deleted {
+		return nil
+	}
+	grants := []authz.Grant{g}
+	if read, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Read, Type: r.Type()}); err == nil {
+		grants = append(grants, read)
+	}
+	for _, g := range grants {
+		if !s.granted(ctx, g, previous).Contains(s.maskOf(ctx, g, head, r)) {
+			return fail(Denied, nil, "the change of labels or subject would show the caller what is hidden now")
+		}
+	}
+	return nil
 }
 
 // maxSealedBytes keeps every record below what any engine takes in one

@@ -88,15 +88,12 @@ func (s *Service) prepareNew(ctx context.Context, c Call, g authz.Grant, r *fhir
 }
 
 // checkNew refuses a new resource that carries elements of classes which the
-// caller may not see: nobody could tell later whose word they are.
+// caller may not write, before anything is looked up.
 func (s *Service) checkNew(g authz.Grant, r *fhir.Resource) error {
 	if !s.hides(r.Type(), g.Ceiling()) {
 		return nil
 	}
-	if err := s.Redactor.Check(r, g.Ceiling()); err != nil {
-		return mergeFailure(err)
-	}
-	return nil
+	return mergeFailure(s.Redactor.CheckChange(nil, r, g.Ceiling()))
 }
 
 // existing answers a conditional create that found its resource: 200 and the

@@ -41,6 +41,12 @@ role, role:clerk, writes without seeing identifiers
 p, role:clerk, record, create|read|update|delete|search, demographic|limited|contact|narrative|clinical|administrative|restricted, *, all_patients, allow
 role, role:blindfold, writes without seeing versions, conceal_changes
 p, role:blindfold, record, create|read|update|delete|search, *, *, all_patients, allow
+role, role:reception, reads everything and writes who a patient is
+p, role:reception, record, read|search, *, *, all_patients, allow
+p, role:reception, Patient, create|update, identifier|demographic|limited|contact, *, all_patients, allow
+role, role:porter, writes everything and reads all but restricted narrative
+p, role:porter, record, read|update, *, *, all_patients, allow
+p, role:porter, record, read, narrative, *, restricted_label, deny
 role, role:ward, writes what belongs to the own organization
 p, role:ward, record, create|read|update|delete|search, *, *, org, allow
 role, role:scribe, writes without seeing narrative under a restricted label

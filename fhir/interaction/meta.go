@@ -76,7 +76,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	if err != nil {
 		return nil, hideErased(g, err)
 	}
-	mask := s.visible(ctx, g, previous)
+	mask := s.granted(ctx, g, previous) & s.seen(ctx, c, g, previous)
 	switch {
 	case mask == 0:
 		return nil, repository.ErrNotFound

@@ -103,9 +103,9 @@ func (s *Service) preparePatch(ctx context.Context, c Call, ev *audit.Event, res
 	if err != nil {
 		return change{}, hideErased(g, err)
 	}
-	mask := s.visible(ctx, g, previous) & s.visible(ctx, read, previous)
+	mask := s.visible(ctx, read, previous)
 	switch {
-	case mask == 0:
+	case mask == 0, s.granted(ctx, g, previous) == 0:
 		return change{}, repository.ErrNotFound
 	case previous.Head.Deleted:
 		return change{}, fail(Gone, nil, "the resource was deleted")

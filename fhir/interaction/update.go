@@ -73,7 +73,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	if err != nil {
 		return change{}, hideErased(g, err)
 	}
-	mask := s.visible(ctx, g, previous)
+	mask := s.seen(ctx, c, g, previous)
 	if mask == 0 {
 		return change{}, repository.ErrNotFound
 	}
@@ -86,7 +86,7 @@ func (s *Service) prepareUpdate(ctx context.Context, c Call, ev *audit.Event, r 
 	switch {
 	case previous.Head.Deleted:
 		err = s.checkNew(g, r)
-	case s.hides(r.Type(), mask):
+	default:
 		r, err = s.merge(previous, r, mask)
 	}
 	if err != nil {
@@ -105,6 +105,9 @@ func (s *Service) prepareUpsert(ctx context.Context, c Call, g authz.Grant, r *f
 	if c.IfMatch != "" {
 		return change{}, fail(Precondition, nil, "If-Match names a version but the resource does not exist")
 	}
+	if err := s.checkNew(g, r); err != nil {
+		return change{}, err
+	}
 	create, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Create, Type: r.Type()})
 	if err != nil {
 		return change{}, err
@@ -112,16 +115,37 @@ func (s *Service) prepareUpsert(ctx context.Context, c Call, g authz.Grant, r *f
 	if !create.Allowed() {
 		return change{}, authz.ErrDenied
 	}
-	if err := s.checkNew(g, r); err != nil {
+	if err := s.checkNew(create, r); err != nil {
 		return change{}, err
 	}
-	return s.stamp(ctx, c, g, r, nil, true)
+	ch, err := s.stamp(ctx, c, g, r, nil, true)
+	if err == nil {
+		err = s.mayChange(ctx, create, nil, ch.draft.Head, r)
+	}
+	return ch, err
+}
+
+// seen is what a caller sees of a version that a grant lets it write: what it
+// may read, or what it may write when it may not read the type at all. Zero
+// means that the version does not exist for it.
+func (s *Service) seen(ctx context.Context, c Call, write authz.Grant, st *sealed.Stored) field.ClassSet {
+	read, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Read, Type: st.Record.Key.Type})
+	switch {
+	case err != nil || !read.Allowed():
+		return s.visible(ctx, write, st)
+	case s.granted(ctx, write, st) == 0:
+		return 0
+	}
+	return s.visible(ctx, read, st)
 }
 
 // merge carries hidden elements forward. The stored version is opened whole
 // inside the server because a new version needs new ciphertext; the caller's
 // answer is opened under the mask again.
 func (s *Service) merge(previous *sealed.Stored, r *fhir.Resource, mask field.ClassSet) (*fhir.Resource, error) {
+	if !s.hides(r.Type(), mask) {
+		return r, nil
+	}
 	stored, err := s.Vault.Open(previous, field.AllClasses)
 	if err != nil {
 		return nil, err
@@ -174,17 +198,17 @@ func (s *Service) checkNoneMatch(c Call, st *sealed.Stored, mask field.ClassSet)
 	return nil
 }
 
-// mergeFailure names the element that an update under a mask may not touch;
-// 403 when the body carries what the caller may not see, 422 when a partly
+// mergeFailure names the element that a write may not touch; 403 when the
+// caller may not see or not write it, 422 when a partly
 // hidden element was changed.
 func mergeFailure(err error) error {
 	var e *redact.ElementError
 	if !errors.As(err, &e) {
 		return err
 	}
-	kind := Unprocessable
-	if errors.Is(err, redact.ErrHidden) {
-		kind = Denied
+	kind := Denied
+	if errors.Is(err, redact.ErrPartlyHidden) {
+		kind = Unprocessable
 	}
 	return fail(kind, err, "%s", e.Error())
 }

@@ -104,7 +104,7 @@ func (s *Service) prepareUnmatched(ctx context.Context, c Call, ev *audit.Event,
 	case errors.Is(err, repository.ErrNotFound):
 	case err != nil:
 		return change{}, hideErased(update, err)
-	case s.visible(ctx, update, st) != 0 && !st.Head.Deleted:
+	case s.seen(ctx, c, update, st) != 0 && !st.Head.Deleted:
 		return change{}, fail(Conflict, nil, "the body's id is that of a resource which does not match the criteria")
 	}
 	return s.prepareUpdate(ctx, c, ev, r, id)

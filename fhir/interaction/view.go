@@ -28,6 +28,16 @@ func facts(head field.Head) authz.Facts {
 // A Binary is judged as the resource that its securityContext names; see
 // binaryFacts.
 func (s *Service) visible(ctx context.Context, g authz.Grant, st *sealed.Stored) field.ClassSet {
+	mask := s.granted(ctx, g, st)
+	if mask == 0 || redact.Withheld(st.Head, mask) {
+		return 0
+	}
+	return mask
+}
+
+// granted is the classes of a version that a grant covers: of a grant to write,
+// those that may change, whether or not what is left makes sense by itself.
+func (s *Service) granted(ctx context.Context, g authz.Grant, st *sealed.Stored) field.ClassSet {
 	f := facts(st.Head)
 	if st.Record.Key.Type == binary && !st.Head.Deleted && g.Allowed() {
 		r, err := s.Vault.Open(st, field.Set(field.Administrative))
@@ -42,11 +52,7 @@ func (s *Service) visible(ctx context.Context, g authz.Grant, st *sealed.Stored)
 	if !st.Head.Deleted { // a tombstone has no content to select by
 		f.Selects = s.selects(ctx, st.Record.Key.Type, func(c field.ClassSet) (*fhir.Resource, error) { return s.Vault.Open(st, c) })
 	}
-	mask := g.Mask(f)
-	if mask == 0 || redact.Withheld(st.Head, mask) {
-		return 0
-	}
-	return mask
+	return g.Mask(f)
 }
 
 // hides reports whether a mask hides any class that the type can hold.
