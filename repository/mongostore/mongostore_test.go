@@ -18,8 +18,11 @@ func TestMain(m *testing.M) { os.Exit(mongotest.Run(m.Run, &shared)) }
 func TestContract(t *testing.T) {
 	t.Parallel()
 	uri(t)
-	repositorytest.TestStore(t, openNew)
-	repositorytest.TestTable(t, openNew)
+	sent := newUsed()
+	told := func(t *testing.T) repositorytest.Opened { return openTold(t, sent) }
+	t.Run("store", func(t *testing.T) { repositorytest.TestStore(t, told) })
+	t.Run("table", func(t *testing.T) { repositorytest.TestTable(t, told) })
+	t.Run("privileges", func(t *testing.T) { checkPrivileges(t, sent) })
 }
 
 func uri(t testing.TB) string {
