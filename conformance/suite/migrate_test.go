@@ -73,7 +73,7 @@ func TestMoveToMongoDBAndBack(t *testing.T) {
 	feed := s.do(t, integration, "GET", "/Patient/_history?_count=5&_sort=_lastUpdated", nil).want(200)
 	rest := s.pages(t, integration, feed.follow("next"))
 	search := s.do(t, clinician, "GET", "/Observation?patient="+s.Patient+"&_count=2", nil).want(200)
-	uri := d.uri("moved")
+	uri := databaseURI(d, "moved")
 	refused(t, "in use", "migrate", "--from", s.dir, "--to", uri)
 	s.stop(t)
 

@@ -86,7 +86,7 @@ var alone = map[string][]string{
 	"repository":            {},
 	"repository/localstore": {"repository"},
 	"repository/mongostore": {"repository"},
-	"conformance/suite":     {"fhir", "fhir/fhirtest", "crypto/kms/vault/vaulttest"},
+	"conformance/suite":     {"fhir", "fhir/fhirtest", "crypto/kms/vault/vaulttest", "repository/mongostore/mongotest"},
 	"internal/house":        {},
 }
 
