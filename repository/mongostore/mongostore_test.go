@@ -39,13 +39,6 @@ func newOptions(t testing.TB) mongostore.Options {
 	return mongostore.Options{URI: uri(t), Database: fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))}
 }
 
-func openNew(t *testing.T) repositorytest.Opened {
-	o := newOptions(t)
-	drop := o
-	t.Cleanup(func() { mongostore.DropDatabase(t, drop) })
-	return opened(t, o)
-}
-
 func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {
 	t.Helper()
 	s := open(t, o)
