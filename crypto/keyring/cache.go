@@ -106,6 +106,22 @@ func (c *ownerCache) purge(o repository.Owner) {
 	}
 }
 
+// purgeAll forgets everybody's keys in the same way.
+func (c *ownerCache) purgeAll() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.purges++
+		for _, e := range s.ring {
+			e.dead, e.keys = true, nil
+		}
+		clear(s.entries)
+		clear(s.flights)
+		s.ring, s.hand = s.ring[:0], 0
+		s.mu.Unlock()
+	}
+}
+
 // join returns the flight for an owner and whether the caller must fly it.
 func (s *cacheShard) join(o repository.Owner) (f *flight, leader bool, purges uint64) {
 	s.mu.Lock()

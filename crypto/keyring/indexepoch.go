@@ -28,6 +28,8 @@ func (r *Ring) IndexEpochs() []Epoch {
 // durable on return. When the keystore holds a newer one than this ring knows,
 // left by a call that failed after it had written, that one is taken over.
 func (r *Ring) NewIndexEpoch(ctx context.Context) (Epoch, error) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	newest := r.IndexEpoch().ID
 	var made Epoch
 	_, err := r.changeTenant(ctx, func(t *tenantRow) (write bool, err error) {
@@ -76,6 +78,8 @@ func (r *Ring) nextIndexEpoch(ctx context.Context, t *tenantRow, above uint32) (
 // are overwritten on return; the bytes may stay in free blocks of the engine
 // until it is scrubbed. It may be repeated.
 func (r *Ring) DropIndexEpochs(ctx context.Context, before uint32) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	old := func(s secretRow) bool { return s.purpose == purposeIndexEpoch && s.id < before }
 	_, err := r.changeTenant(ctx, func(t *tenantRow) (bool, error) {
 		if !slices.ContainsFunc(t.secrets, func(s secretRow) bool { return s.purpose == purposeIndexEpoch && s.id == before }) {

@@ -162,6 +162,7 @@ type Ring struct {
 	link linkKeys
 
 	rotateMu sync.Mutex // one RotateKEK at a time in this process
+	changing sync.Mutex // held while epochs are read or written, so that memory follows the rows in their order
 }
 
 // Tenant returns the tenant's random id.

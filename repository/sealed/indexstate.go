@@ -64,9 +64,12 @@ func (v *Vault) ruleDigest(resourceType string) string {
 }
 
 // openIndex reads the state and adds what has changed since it was written:
-// rules, or the index epochs. Without a state every type that has records is
-// rebuilt. Nobody writes yet, and nothing is saved before somebody does: a tool
-// that was started with another policy leaves no trace when it only reads.
+// rules, or index epochs that were lost. Without a state every type that has
+// records is rebuilt. Nothing is saved before somebody writes: a tool that was
+// started with another policy leaves no trace when it only reads.
+//
+// New tokens are of the epoch that the state names, also when there is a newer
+// one: other nodes may not ask under that yet (catchUp).
 func (v *Vault) openIndex(ctx context.Context) error {
 	if err := v.readState(ctx); err != nil {
 		return fmt.Errorf("reading the state of the index: %w", err)
@@ -76,10 +79,26 @@ func (v *Vault) openIndex(ctx context.Context) error {
 	if st.Epoch == 0 {
 		st.Epoch, st.Next = newest, newest
 	}
-	if st.Next != newest {
+	have := func(epoch uint32) bool {
+		return slices.ContainsFunc(epochs, func(e keyring.Epoch) bool { return e.ID == epoch })
+	}
+	if !have(st.Next) { // older data beside the keystore: its tokens are dead
 		st.restart(newest, v.catalog.Registry().ResourceTypes())
 	}
-	lost := !slices.ContainsFunc(epochs, func(e keyring.Epoch) bool { return e.ID == st.Epoch })
+	if err := v.compareRules(ctx, !have(st.Epoch)); err != nil {
+		return err
+	}
+	if len(st.Todo) == 0 || st.Aim != v.ruleDigest(st.Todo[0]) {
+		st.Cursor, st.Aim = nil, ""
+	}
+	v.takeEpochs(st.Next)
+	return nil
+}
+
+// compareRules adds the types to the work whose records have tokens by other
+// rules, or of an epoch that is lost.
+func (v *Vault) compareRules(ctx context.Context, lost bool) error {
+	st := &v.state
 	for _, typ := range v.catalog.Registry().ResourceTypes() {
 		digest := v.ruleDigest(typ)
 		if st.Ready[typ] == digest && !(lost && slices.Contains(st.Todo, typ)) {
@@ -98,11 +117,31 @@ func (v *Vault) openIndex(ctx context.Context) error {
 			st.Todo = append(st.Todo, typ)
 		}
 	}
-	if len(st.Todo) == 0 || st.Aim != v.ruleDigest(st.Todo[0]) {
-		st.Cursor, st.Aim = nil, ""
-	}
-	v.takeEpochs(newest)
 	return nil
+}
+
+// Reload takes over what another node changed: KEKs and index epochs in the
+// keyring, and the state of the index. While this node works on the index it
+// knows that best.
+func (v *Vault) Reload(ctx context.Context) error {
+	if v.table == nil || !v.indexing.TryLock() {
+		return v.ring.Reload(ctx)
+	}
+	defer v.indexing.Unlock()
+	return v.reload(ctx)
+}
+
+// reload is Reload; indexing is held.
+func (v *Vault) reload(ctx context.Context) error {
+	if v.table == nil {
+		return nil
+	}
+	if err := v.ring.Reload(ctx); err != nil {
+		return err
+	}
+	v.settling.Lock()
+	defer v.settling.Unlock()
+	return v.openIndex(ctx)
 }
 
 // restart begins a pass over all types that writes one epoch.
@@ -122,11 +161,19 @@ func (v *Vault) settle(ctx context.Context) error {
 	if v.settled.Load() {
 		return nil
 	}
-	if err := v.saveState(ctx); err != nil {
-		return err
+	for {
+		err := v.saveState(ctx)
+		if err == nil {
+			v.settled.Store(true)
+			return nil
+		}
+		if !errors.Is(err, repository.ErrConflict) {
+			return err
+		}
+		if err := v.openIndex(ctx); err != nil { // another node was faster
+			return err
+		}
 	}
-	v.settled.Store(true)
-	return nil
 }
 
 func (v *Vault) holdsType(ctx context.Context, resourceType string) (bool, error) {

@@ -26,12 +26,12 @@ type Progress func(done, total int)
 // instead.
 //
 // Reindex, ResumeIndex and RotateIndex may be killed at any step and run one at
-// a time. What was begun is finished by ResumeIndex, also after a restart. An
+// a time, of all nodes too: the caller sees to that. What was begun is finished by ResumeIndex, also after a restart. An
 // unreadable record stops them, for what it is found by is unknown.
 func (v *Vault) Reindex(ctx context.Context, progress Progress) error {
 	v.indexing.Lock()
 	defer v.indexing.Unlock()
-	if err := v.catchUp(ctx); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return err
 	}
 	if !v.state.All {
@@ -49,7 +49,7 @@ func (v *Vault) Reindex(ctx context.Context, progress Progress) error {
 func (v *Vault) ResumeIndex(ctx context.Context, progress Progress) error {
 	v.indexing.Lock()
 	defer v.indexing.Unlock()
-	if err := v.catchUp(ctx); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return err
 	}
 	return v.pass(ctx, progress)
@@ -66,36 +66,55 @@ func (v *Vault) RotateIndex(ctx context.Context, progress Progress) error {
 			return err
 		}
 	}
-	if err := v.catchUp(ctx); err != nil {
+	if err := v.begin(ctx); err != nil {
 		return err
 	}
 	return v.pass(ctx, progress)
 }
 
-// catchUp takes over an epoch that is newer than the one that is written. Every
-// request must ask under both before the first one writes under the new one
-// only, and every write under the old one must be committed before the pass
-// begins: it goes over each record once.
-func (v *Vault) catchUp(ctx context.Context) error {
+// begin takes over what another node left: its progress, and an epoch that is
+// newer than the one that is written.
+func (v *Vault) begin(ctx context.Context) error {
+	if err := v.reload(ctx); err != nil {
+		return err
+	}
 	if err := v.settle(ctx); err != nil {
 		return err
 	}
+	return v.catchUp(ctx)
+}
+
+// catchUp makes new tokens come from the newest epoch. Every request, on every
+// node, must ask under both before the first one writes under the new one only;
+// and every write under the old one must be committed before the pass begins,
+// which goes over each record once.
+func (v *Vault) catchUp(ctx context.Context) error {
 	epochs := v.ring.IndexEpochs()
 	newest := epochs[len(epochs)-1].ID
 	if v.state.Next == newest {
 		return nil
 	}
-	for _, write := range []uint32{v.state.Next, newest} {
-		v.takeEpochs(write)
-		if v.drain == nil {
-			continue
-		}
-		if err := v.drain(ctx); err != nil {
-			return fmt.Errorf("waiting for requests in flight: %w", err)
-		}
+	v.takeEpochs(v.state.Next)
+	if err := v.everywhere(ctx); err != nil {
+		return err
 	}
 	v.state.restart(newest, v.catalog.Registry().ResourceTypes())
-	return v.saveState(ctx)
+	if err := v.saveState(ctx); err != nil {
+		return err
+	}
+	v.takeEpochs(newest)
+	return nil
+}
+
+// everywhere returns when every request under way follows the saved state.
+func (v *Vault) everywhere(ctx context.Context) error {
+	if v.drain == nil {
+		return nil
+	}
+	if err := v.drain(ctx); err != nil {
+		return fmt.Errorf("waiting for requests in flight: %w", err)
+	}
+	return nil
 }
 
 // pass rebuilds the types that are left, and then drops the epochs that
@@ -104,6 +123,11 @@ func (v *Vault) pass(ctx context.Context, progress Progress) error {
 	r := rebuild{v: v, progress: progress}
 	if err := r.begin(ctx); err != nil {
 		return err
+	}
+	if len(v.state.Todo) > 0 {
+		if err := v.everywhere(ctx); err != nil {
+			return err
+		}
 	}
 	for len(v.state.Todo) > 0 {
 		typ := v.state.Todo[0]
@@ -130,13 +154,14 @@ func (v *Vault) finish(ctx context.Context) error {
 		return err
 	}
 	v.takeEpochs(v.state.Epoch)
-	if len(v.ring.IndexEpochs()) > 1 {
-		if err := v.ring.DropIndexEpochs(ctx, v.state.Epoch); err != nil {
-			return err
-		}
-		v.takeEpochs(v.state.Epoch)
+	if len(v.ring.IndexEpochs()) == 1 {
+		return nil
 	}
-	return nil
+	if err := v.ring.DropIndexEpochs(ctx, v.state.Epoch); err != nil {
+		return err
+	}
+	v.takeEpochs(v.state.Epoch)
+	return v.everywhere(ctx) // nobody has the old key any more
 }
 
 // rebuild is one pass.

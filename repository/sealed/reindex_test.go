@@ -268,7 +268,7 @@ func TestRotatedIndexFindsEverythingUnderTheNewKeyOnly(t *testing.T) {
 	if err := v.RotateIndex(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if epochs := v.ring.IndexEpochs(); len(epochs) != 1 || epochs[0].ID != old.ID+1 || drains != 2 {
+	if epochs := v.ring.IndexEpochs(); len(epochs) != 1 || epochs[0].ID != old.ID+1 || drains != 3 {
 		t.Errorf("epochs %d, newest %d, drained %d times", len(epochs), epochs[len(epochs)-1].ID, drains)
 	}
 	s.check(v, 10, true, "after the rotation")
@@ -288,7 +288,7 @@ func TestIndexRotationKilledAtEveryStep(t *testing.T) {
 	old := v.ring.IndexEpoch()
 	for step := 1; ; step++ {
 		s := base.clone()
-		killed := s.killedRotation(step)
+		killed := s.killedRotation(step, nil)
 		at := fmt.Sprintf("step %d", step)
 		v := s.mustStart(ProfileStandard)
 		s.check(v, 6, true, at+", after the restart")
@@ -316,10 +316,11 @@ func TestIndexRotationKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// killedRotation lets everything fail from the given step on.
-func (s *shelf) killedRotation(step int) bool {
+// killedRotation lets everything fail from the given step on. drain may be nil.
+func (s *shelf) killedRotation(step int, drain func(context.Context) error) bool {
 	s.t.Helper()
 	v := s.mustStart(ProfileStandard)
+	v.drain = drain
 	steps, dead := 0, false
 	kill := func() error {
 		steps++

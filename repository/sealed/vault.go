@@ -62,7 +62,8 @@ type Options struct {
 	// Table keeps the state of the index; it must be restored together with the
 	// store. Without one every start finds the index of existing records unknown.
 	Table repository.Table
-	// Drain returns when every request that was under way has ended. Nil means
+	// Drain returns when every request that was under way has ended, and on every
+	// other node Reload was called before. Nil means
 	// that none writes or searches while the index epoch rotates.
 	Drain func(context.Context) error
 }
