@@ -131,10 +131,16 @@ func (r *RingKeys) Sweep(ctx context.Context) (int, error) {
 		}
 		removed++
 	}
-	r.mu.Lock()
-	clear(r.known)
-	r.mu.Unlock()
+	r.Forget()
 	return removed, nil
+}
+
+// Forget drops from memory which pseudonym is whose; another node may have
+// swept.
+func (r *RingKeys) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.known)
 }
 
 func (r *RingKeys) leadsTo(ctx context.Context, o repository.Owner, p []byte) (bool, error) {

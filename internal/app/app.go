@@ -23,11 +23,14 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
+	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/internal/node"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
@@ -38,6 +41,11 @@ type App struct {
 	base string
 
 	definitions *definition.Registry
+	classes     *field.Table
+	catalog     *search.Catalog
+	indexPolicy *sealed.IndexPolicy
+	node        *node.Register // nil with the embedded engine
+	peers       peers
 	keystore    keystore
 	ring        *keyring.Ring
 	store       engine
@@ -61,6 +69,7 @@ type App struct {
 func Open(ctx context.Context, cfg config.Options, base string, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log, base: base, definitions: definition.Default(), fatal: make(chan error, 4)}
 	a.flight.init()
+	a.peers = sole{&a.flight}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first error is the one to report
@@ -74,12 +83,15 @@ func Open(ctx context.Context, cfg config.Options, base string, log *slog.Logger
 		name string
 		run  func(context.Context) error
 	}{
-		{"keystore", a.openKeystore}, {"store", a.openStore}, {"audit trail", a.openTrail},
+		{"definitions", a.openDefinitions}, {"keystore", a.openKeystore}, {"store", a.openStore}, {"audit trail", a.openTrail},
 		{"policy", a.openPolicy}, {"service", a.openService},
 	} {
 		if err := step.run(ctx); err != nil {
 			return a, fmt.Errorf("opening the %s: %w", step.name, err)
 		}
+	}
+	if a.node != nil {
+		a.node.Follow(a.follow, a.forget)
 	}
 	return a, nil
 }

@@ -80,7 +80,7 @@ func TestDamagedInstallationsDoNotOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "others may read"},
-		{"unknown index profile", func(_ *testing.T, cfg *config.Options, _ string) { cfg.IndexProfile = "other" }, "opening the service"},
+		{"unknown index profile", func(_ *testing.T, cfg *config.Options, _ string) { cfg.IndexProfile = "other" }, "opening the definitions"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

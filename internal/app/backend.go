@@ -74,11 +74,16 @@ func (a *App) KeysStatus(ctx context.Context) (keyring.Status, error) { return a
 // RotateKEK implements adminapi.Backend.
 func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "key-rotate", func() error {
-		err := a.ring.RotateKEK(ctx, func(done, total int) {
-			progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
+		err := a.peers.Alone(ctx, workKeys, func(ctx context.Context) error {
+			return a.ring.RotateKEK(ctx, func(done, total int) {
+				progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
+			})
 		})
 		if err != nil {
 			return err
+		}
+		if err := a.peers.Barrier(ctx); err != nil {
+			return fmt.Errorf("the keys are wrapped again, but not every node has heard of it: %w", err)
 		}
 		return a.scrub(ctx)
 	})
@@ -92,7 +97,7 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 	call := interaction.Call{Subject: authz.Subject{}}
 	rep, err := a.service.Erase(ctx, call, interaction.ErasePlan{
 		Patient: r.Patient, Reason: r.Reason, Agent: audit.Agent{Subject: operator, Client: developmentClient, Address: "local"},
-		Keys: a.ring, Purger: a.store, Drain: a.flight.drain, Scrub: a.scrub,
+		Keys: a.ring, Purger: a.store, Drain: a.peers.Barrier, Scrub: a.scrub,
 		Progress: func(step string, done, total int) {
 			progress(adminapi.Progress{Step: step, Done: done, Total: total})
 		},
@@ -103,6 +108,9 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 	rep.BackupsSilent = a.ring.IndexEpoch().Created.Add(keyring.IndexEpochLife)
 	if _, err := a.trailKeys.Sweep(ctx); err != nil {
 		return rep, fmt.Errorf("sweeping audit pseudonyms: %w; run the command again to finish", err)
+	}
+	if err := a.peers.Barrier(ctx); err != nil { // no node remembers a pseudonym
+		return rep, fmt.Errorf("waiting for the other nodes: %w; run the command again to finish", err)
 	}
 	return rep, a.scrub(ctx)
 }

@@ -74,11 +74,7 @@ func newCostServer(b *testing.B, cipher func(*field.Table) *fieldtest.InsecureNu
 	}
 	b.Cleanup(func() { _ = a.Close() })
 	if cipher != nil {
-		classes, err := field.DefaultTable(a.definitions)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := a.assemble(ctx, classes, cipher(classes)); err != nil {
+		if err := a.assemble(ctx, cipher(a.classes)); err != nil {
 			b.Fatal(err)
 		}
 	}

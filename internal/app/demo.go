@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/internal/demo"
+	"github.com/fieldseal/fieldseal/internal/node"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -33,16 +35,35 @@ type Credentials struct {
 
 // demo loads the bundled patients once and makes sure of the demo users.
 func (a *App) demo(ctx context.Context, progress io.Writer) (*Credentials, error) {
-	found, err := a.demoLoaded(ctx)
+	found, err := a.demoOnce(ctx, progress)
 	if err != nil {
 		return nil, err
 	}
-	if found == nil {
-		if found, err = a.loadDemo(ctx, progress); err != nil {
-			return nil, err
+	return a.demoUsers(ctx, *found)
+}
+
+// demoWait is how long a node waits between two looks at whether another one
+// has loaded the demo.
+const demoWait = 200 * time.Millisecond
+
+// demoOnce loads the patients unless that was done, also by another node.
+func (a *App) demoOnce(ctx context.Context, progress io.Writer) (found *demoFound, err error) {
+	for {
+		err = a.peers.Alone(ctx, workDemo, func(ctx context.Context) (err error) {
+			if found, err = a.demoLoaded(ctx); err == nil && found == nil {
+				found, err = a.loadDemo(ctx, progress)
+			}
+			return err
+		})
+		if !errors.Is(err, node.ErrBusy) {
+			return found, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(demoWait):
 		}
 	}
-	return a.demoUsers(ctx, *found)
 }
 
 // demoFound is what demo users are linked to, kept in the store so that it

@@ -88,10 +88,14 @@ func (a *App) openStoreEngine(ctx context.Context) error {
 	}
 	if a.cfg.OnMongoDB() {
 		s, err := a.openDatabase(ctx, a.cfg.StoreDatabase(), "store")
-		if err == nil {
-			a.store = s
+		if err != nil {
+			return err
 		}
-		return err
+		if err := a.join(ctx, s); err != nil {
+			return err
+		}
+		a.store = fenced{s, a.node.Valid}
+		return nil
 	}
 	s, err := localstore.Open(ctx, localstore.Options{Dir: a.path("store"), MinFree: uint64(a.cfg.StoreMinFree),
 		OnFatal: a.fail("store"), OnError: a.trouble("store")})
@@ -154,6 +158,9 @@ func (a *App) scrub(ctx context.Context) error {
 
 // sizes are what an engine takes.
 func sizes(ctx context.Context, of keystore) (any, error) {
+	if f, ok := of.(fenced); ok {
+		of = f.engine
+	}
 	switch s := of.(type) {
 	case *localstore.Store:
 		return s.Stats(ctx)

@@ -9,15 +9,14 @@ import (
 	"github.com/fieldseal/fieldseal/conformance"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
-	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
 // Version is the release, set by the linker for releases.
 var Version = "0.1.0-dev"
 
-func (a *App) openFace(catalog *search.Catalog) error {
-	served := a.served(catalog)
+func (a *App) openFace() error {
+	served := a.served(a.catalog)
 	statement, err := conformance.Statement(served)
 	if err != nil {
 		return err

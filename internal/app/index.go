@@ -7,20 +7,25 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/node"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
 // Reindex implements adminapi.Backend.
 func (a *App) Reindex(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "index-rebuild", func() error {
-		return a.vault.Reindex(ctx, indexProgress("indexing", progress))
+		return a.peers.Alone(ctx, workIndex, func(ctx context.Context) error {
+			return a.vault.Reindex(ctx, indexProgress("indexing", progress))
+		})
 	})
 }
 
 // RotateIndex implements adminapi.Backend.
 func (a *App) RotateIndex(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "index-rotate", func() error {
-		err := a.vault.RotateIndex(ctx, indexProgress("indexing under the new key", progress))
+		err := a.peers.Alone(ctx, workIndex, func(ctx context.Context) error {
+			return a.vault.RotateIndex(ctx, indexProgress("indexing under the new key", progress))
+		})
 		if err != nil {
 			return err
 		}
@@ -78,10 +83,16 @@ func (a *App) resumeIndex(ctx context.Context) {
 	if a.vault.Building() {
 		a.log.Info("the index is being rebuilt; searches that it cannot answer yet look at every resource")
 	}
-	epochs := len(a.ring.IndexEpochs())
-	err := a.vault.ResumeIndex(ctx, func(done, _ int) { last = done })
-	if err == nil && epochs > 1 && len(a.ring.IndexEpochs()) == 1 {
-		err = a.scrub(ctx)
+	err := a.peers.Alone(ctx, workIndex, func(ctx context.Context) error {
+		epochs := len(a.ring.IndexEpochs())
+		err := a.vault.ResumeIndex(ctx, func(done, _ int) { last = done })
+		if err == nil && epochs > 1 && len(a.ring.IndexEpochs()) == 1 {
+			err = a.scrub(ctx)
+		}
+		return err
+	})
+	if errors.Is(err, node.ErrBusy) { // another node does it: see how far it is
+		err = a.vault.Reload(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -89,6 +89,9 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := a.checkRollback(ctx); err != nil {
 		return err
 	}
+	if a.node != nil {
+		return nil // afterRestore
+	}
 	return a.replayErasures(ctx)
 }
 
@@ -102,6 +105,13 @@ func (a *App) replayErasures(ctx context.Context) error {
 	for owner, err := range a.ring.ErasedOwners(ctx) {
 		if err != nil {
 			return fmt.Errorf("reading erasures: %w", err)
+		}
+		// An erasure that is under way or was interrupted is finished by its command,
+		// which still has to find what names the patient.
+		if erased, err := a.ring.Erased(ctx, owner); err != nil {
+			return fmt.Errorf("reading erasures: %w", err)
+		} else if !erased {
+			continue
 		}
 		for done := false; !done; {
 			var removed int
@@ -130,53 +140,56 @@ func (a *App) openTrail(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(a.trail.Close)
-	_, err = a.trailKeys.Sweep(ctx)
+	if a.node == nil { // else afterRestore
+		_, err = a.trailKeys.Sweep(ctx)
+	}
+	return err
+}
+
+// openDefinitions builds what follows from definitions and settings alone.
+func (a *App) openDefinitions(context.Context) (err error) {
+	if a.classes, err = field.DefaultTable(a.definitions); err != nil {
+		return err
+	}
+	catalog, err := search.NewCatalog(a.definitions, a.classes)
+	if err != nil {
+		return err
+	}
+	a.catalog = catalog.WithBases(a.base)
+	a.indexPolicy, err = sealed.NewIndexPolicy(a.cfg.IndexProfile, a.catalog)
 	return err
 }
 
 func (a *App) openService(ctx context.Context) error {
-	classes, err := field.DefaultTable(a.definitions)
-	if err != nil {
-		return err
-	}
 	suite := field.SuiteCounter
 	if a.cfg.Suite == config.SuiteFIPS {
 		suite = field.SuiteRandom
 	}
-	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: suite, Tenant: a.ring.Tenant()})
+	cipher, err := field.NewCipher(field.Options{Table: a.classes, Suite: suite, Tenant: a.ring.Tenant()})
 	if err != nil {
 		return err
 	}
-	return a.assemble(ctx, classes, cipher)
+	return a.assemble(ctx, cipher)
 }
 
 // assemble builds vault, service and face over a cipher.
-func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.Cipher) error {
+func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 	compartments, err := compartment.New(compartment.Options{Definitions: a.definitions, Bases: []string{a.base}})
 	if err != nil {
 		return err
 	}
-	catalog, err := search.NewCatalog(a.definitions, classes)
-	if err != nil {
-		return err
-	}
-	catalog = catalog.WithBases(a.base)
-	indexPolicy, err := sealed.NewIndexPolicy(a.cfg.IndexProfile, catalog)
-	if err != nil {
-		return err
-	}
 	a.vault, err = sealed.New(ctx, sealed.Options{Ring: a.ring, Cipher: cipher, Store: a.store,
-		Compartments: compartments, Catalog: catalog, Policy: indexPolicy, Table: a.store.Table("index"), Drain: a.flight.drain})
+		Compartments: compartments, Catalog: a.catalog, Policy: a.indexPolicy, Table: a.store.Table("index"), Drain: a.peers.Barrier})
 	if err != nil {
 		return err
 	}
-	terms, err := terminology.New(terminology.Options{Source: &interaction.Definitions{Catalog: catalog, Vault: a.vault, Store: a.store}})
+	terms, err := terminology.New(terminology.Options{Source: &interaction.Definitions{Catalog: a.catalog, Vault: a.vault, Store: a.store}})
 	if err != nil {
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.policies, Recorder: a.trail, Trail: namedTrail{a.trail, a.cfg.NodeName()}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
-		Redactor: redact.New(a.definitions, classes), Classes: classes, Catalog: catalog, Terminology: terms,
+		Redactor: redact.New(a.definitions, a.classes), Classes: a.classes, Catalog: a.catalog, Terminology: terms,
 		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
@@ -188,7 +201,7 @@ func (a *App) assemble(ctx context.Context, classes *field.Table, cipher sealed.
 	if resolved > 0 {
 		a.log.Info("resolved writes that a crash interrupted", "count", resolved)
 	}
-	return a.openFace(catalog)
+	return a.openFace()
 }
 
 // namedTrail adds the name of the chain to what interactions read.

@@ -16,6 +16,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/internal/node"
 )
 
 // maxHeaderBytes is ample for a token and conditional headers.
@@ -178,6 +179,7 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		a.sweep(ctx, a.afterRestore)
 		tick := time.NewTicker(sweepEvery)
 		defer tick.Stop()
 		for {
@@ -185,14 +187,51 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if _, err := a.tokens.Sweep(ctx); err != nil {
-					a.log.Warn("sweeping expired tokens", "error", err.Error())
-				}
-				if _, err := a.service.SweepReplays(ctx); err != nil {
-					a.log.Warn("sweeping expired idempotency keys", "error", err.Error())
-				}
+				a.sweep(ctx, a.sweepTokens, a.sweepReplays)
 			}
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// sweep runs work that removes what is over, unless another node does.
+func (a *App) sweep(ctx context.Context, work ...func(context.Context) error) {
+	err := a.peers.Alone(ctx, workSweep, func(ctx context.Context) error {
+		var errs []error
+		for _, w := range work {
+			errs = append(errs, w(ctx))
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil && !errors.Is(err, node.ErrBusy) && ctx.Err() == nil {
+		a.log.Warn("sweeping", "error", err.Error())
+	}
+}
+
+func (a *App) sweepTokens(ctx context.Context) error {
+	if _, err := a.tokens.Sweep(ctx); err != nil {
+		return fmt.Errorf("sweeping expired tokens: %w", err)
+	}
+	return nil
+}
+
+func (a *App) sweepReplays(ctx context.Context) error {
+	if _, err := a.service.SweepReplays(ctx); err != nil {
+		return fmt.Errorf("sweeping expired idempotency keys: %w", err)
+	}
+	return nil
+}
+
+// afterRestore removes what a restored backup brought back of erased patients.
+// With one node that was done before it served (openStore, openTrail); with
+// several it is no reason to keep a new one from serving.
+func (a *App) afterRestore(ctx context.Context) error {
+	if a.node == nil {
+		return nil
+	}
+	if err := a.replayErasures(ctx); err != nil {
+		return err
+	}
+	_, err := a.trailKeys.Sweep(ctx)
+	return err
 }

@@ -62,6 +62,7 @@ var floors = map[string]int{
 	"fhir/interaction":     6,
 
 	"fhir/rest":         7,
+	"internal/node":     7,
 	"internal/adminapi": 7,
 
 	"internal/config":                  8,

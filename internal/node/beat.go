@@ -126,13 +126,16 @@ func (r *Register) end(certain bool) {
 		r.mu.Unlock()
 		return
 	}
-	was := r.admitted
+	forget := r.forget
+	if !r.admitted {
+		forget = nil
+	}
 	r.admitted = false
 	r.lapses++
 	r.endTerm()
 	r.mu.Unlock()
-	if was {
-		r.opts.Lapsed()
+	if forget != nil {
+		forget()
 	}
 }
 

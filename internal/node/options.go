@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -47,8 +46,6 @@ type Options struct {
 	Beat, Validity time.Duration
 	margin         time.Duration // shorter in tests
 
-	// Lapsed is called when the node may no longer work: it forgets keys.
-	Lapsed func()
 	// Lost is called when another process took this node's name; the process
 	// must end.
 	Lost func(error)
@@ -76,9 +73,6 @@ func (o *Options) setDefaults() error {
 			*f = func(error) {}
 		}
 	}
-	if o.Lapsed == nil {
-		o.Lapsed = func() {}
-	}
 	if o.Departed == nil {
 		o.Departed = func(string) {}
 	}
@@ -88,7 +82,3 @@ func (o *Options) setDefaults() error {
 // dead is how long a row must stay unchanged until its node counts as dead:
 // what the node began while it was valid has ended by then.
 func (o *Options) dead() time.Duration { return o.Validity + o.Longest + o.margin }
-
-// Follow takes over what is stored and returns when every request that began
-// before has ended.
-type Follow func(ctx context.Context) error

@@ -34,7 +34,8 @@ type Register struct {
 	endTerm   context.CancelFunc
 	round     uint64 // newest that was seen
 	seen      map[string]sighting
-	follow    Follow
+	follow    func(context.Context) error
+	forget    func()
 	following bool
 	held      map[string]bool // leases of this process
 
@@ -188,11 +189,13 @@ func (r *Register) validLocked() bool {
 	return r.admitted && time.Since(r.renewed) < r.opts.Validity
 }
 
-// Follow sets how this node takes over what others changed. From here on it
-// acknowledges rounds.
-func (r *Register) Follow(f Follow) {
+// Follow sets how this node takes over what others changed, and acknowledges
+// rounds from here on. follow reads what is stored and returns when every
+// request that began before has ended. forget is called when the node may no
+// longer work: it drops keys from memory.
+func (r *Register) Follow(follow func(context.Context) error, forget func()) {
 	r.mu.Lock()
-	r.follow = f
+	r.follow, r.forget = follow, forget
 	r.mu.Unlock()
 	r.nudge()
 }

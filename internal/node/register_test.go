@@ -68,7 +68,7 @@ type peer struct {
 func options(p *peer, name string) Options {
 	return Options{Table: p.wire, Name: name, Folder: p.folder, Rules: "r1", Longest: 100 * time.Millisecond,
 		Beat: 20 * time.Millisecond, Validity: time.Second, margin: 100 * time.Millisecond,
-		Lapsed: func() { p.lapsed.Add(1) }, Lost: func(error) { p.lost.Store(true) },
+		Lost:     func(error) { p.lost.Store(true) },
 		Departed: func(name string) { p.departed.Store(name, true) }}
 }
 
@@ -91,7 +91,7 @@ func (p *peer) join(t *testing.T, name string) {
 	}
 	p.Register = r
 	t.Cleanup(func() { _ = r.Leave() })
-	r.Follow(func(context.Context) error { p.followed.Add(1); return nil })
+	r.Follow(func(context.Context) error { p.followed.Add(1); return nil }, func() { p.lapsed.Add(1) })
 }
 
 // until polls with a generous deadline.
@@ -185,7 +185,7 @@ func TestBarrierWaitsForEveryNode(t *testing.T) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	})
+	}, func() {})
 	done := make(chan error, 1)
 	go func() { done <- a.Barrier(t.Context()) }()
 	<-entered
@@ -261,7 +261,7 @@ func TestFailedFollowIsRepeated(t *testing.T) {
 			return errors.New("the keystore does not answer")
 		}
 		return nil
-	})
+	}, func() {})
 	if err := a.Barrier(t.Context()); err != nil || tries.Load() < 3 {
 		t.Fatalf("%v after %d tries", err, tries.Load())
 	}
@@ -337,7 +337,7 @@ func TestNodesStartTogether(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			r.Follow(func(context.Context) error { return nil })
+			r.Follow(func(context.Context) error { return nil }, func() {})
 			peers[i].Register = r
 		})
 	}

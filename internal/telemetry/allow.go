@@ -35,7 +35,7 @@ var logKeys = map[string]shape{
 	"method": word, "route": word, "status": word, "outcome": word, "duration": word,
 	"request_id": word, "trace_id": word, "span_id": word,
 	"address": word, "listen": word, "base": word, "profile": word, "suite": word, "engine": word,
-	"version": word, "revision": word, "go": word, "signal": word, "level": word,
+	"node": word, "version": word, "revision": word, "go": word, "signal": word, "level": word,
 	"bytes": word, "free": word, "limit": word, "count": word, "total": word, "entries": word,
 	"attempt": word, "epoch": word, "key_version": word, "seq": word, "tree_size": word,
 	"resources": word, "patients": word, "refused": word, "seconds": word, "file": word, "line": word,

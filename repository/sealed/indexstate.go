@@ -12,6 +12,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/crypto/blind"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
+	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -50,13 +51,27 @@ type indexKeys struct {
 	lacking map[string]bool
 }
 
+// RuleDigest names the rules by which records have tokens. Nodes that write to
+// one store must have the same.
+func RuleDigest(c *search.Catalog, p *IndexPolicy) string {
+	h := sha256.New()
+	for _, typ := range c.Registry().ResourceTypes() {
+		fmt.Fprintln(h, typeDigest(c, p, typ))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
 // ruleDigest names the rules by which a type's records have tokens.
 func (v *Vault) ruleDigest(resourceType string) string {
+	return typeDigest(v.catalog, v.policy, resourceType)
+}
+
+func typeDigest(c *search.Catalog, policy *IndexPolicy, resourceType string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %d %v\n", indexFormat, blind.NormaliserVersion, v.policy.prefixes)
-	for _, p := range v.catalog.Parameters(resourceType) {
-		fmt.Fprintf(h, "%q %q %d %d %q %q %q\n", p.Code, p.URL, p.Kind, v.policy.reach[p], p.Covering, p.Targets, p.Paths)
-		if own := v.policy.lengths[p]; own != nil {
+	fmt.Fprintf(h, "%d %d %v\n", indexFormat, blind.NormaliserVersion, policy.prefixes)
+	for _, p := range c.Parameters(resourceType) {
+		fmt.Fprintf(h, "%q %q %d %d %q %q %q\n", p.Code, p.URL, p.Kind, policy.reach[p], p.Covering, p.Targets, p.Paths)
+		if own := policy.lengths[p]; own != nil {
 			fmt.Fprintf(h, "%v\n", own)
 		}
 	}
