@@ -172,7 +172,14 @@ func (r *Register) put(ctx context.Context, began time.Time, revision uint64) er
 		return fmt.Errorf("renewing the row of this node: %w", err)
 	}
 	r.mu.Lock()
-	r.revision, r.renewed = next, began
+	late := r.admitted && time.Since(r.renewed) >= r.opts.Validity
+	r.revision = next
+	r.mu.Unlock()
+	if late { // it stopped working, whether or not the timer has fired
+		r.end(true)
+	}
+	r.mu.Lock()
+	r.renewed = began
 	r.mu.Unlock()
 	return nil
 }
