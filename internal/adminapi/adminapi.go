@@ -70,6 +70,13 @@ type Progress struct {
 	Total int    `json:"total"`
 }
 
+// BackupRequest names a new folder for each copy, absolute; an empty one is not
+// made.
+type BackupRequest struct {
+	Data     string `json:"data,omitempty"`
+	Keystore string `json:"keystore,omitempty"`
+}
+
 // Backend is what operators can ask. Errors hold no patient data.
 type Backend interface {
 	Token(ctx context.Context, r TokenRequest) (TokenReply, error)
@@ -85,6 +92,9 @@ type Backend interface {
 	Hold(ctx context.Context, r HoldRequest) error
 	// Readmit lets an erased patient's id be used again, with new keys.
 	Readmit(ctx context.Context, r EraseRequest) error
+	// Backup copies data and keystore while others read and write, the data
+	// first: keys without data are harmless, data without keys is lost.
+	Backup(ctx context.Context, r BackupRequest) error
 	Stats(ctx context.Context) (Stats, error)
 	// Explain says how a search is answered, without any value.
 	Explain(ctx context.Context, r ExplainRequest) (interaction.Explanation, error)

@@ -43,6 +43,7 @@ func (a *answers) Erase(_ context.Context, r EraseRequest, _ func(Progress)) (in
 }
 func (a *answers) Hold(_ context.Context, r HoldRequest) error     { return a.note(r) }
 func (a *answers) Readmit(_ context.Context, r EraseRequest) error { return a.note(r) }
+func (a *answers) Backup(_ context.Context, r BackupRequest) error { return a.note(r) }
 func (a *answers) Stats(context.Context) (Stats, error)            { return Stats{Store: "s"}, a.note("stats") }
 func (a *answers) Explain(_ context.Context, r ExplainRequest) (interaction.Explanation, error) {
 	return interaction.Explanation{}, a.note(r)
@@ -103,6 +104,7 @@ func TestEveryCallReachesTheBackend(t *testing.T) {
 		}, EraseRequest{Patient: "p", Reason: "r"}},
 		{"hold", func() error { return c.Hold(ctx, HoldRequest{Patient: "p", Release: true}) }, HoldRequest{Patient: "p", Release: true}},
 		{"readmit", func() error { return c.Readmit(ctx, EraseRequest{Patient: "p"}) }, EraseRequest{Patient: "p"}},
+		{"backup", func() error { return c.Backup(ctx, BackupRequest{Data: "/d", Keystore: "/k"}) }, BackupRequest{Data: "/d", Keystore: "/k"}},
 		{"stats", func() error { _, err := c.Stats(ctx); return err }, "stats"},
 		{"explain", func() error { _, err := c.Explain(ctx, ExplainRequest{Query: "q"}); return err }, ExplainRequest{Query: "q"}},
 	}

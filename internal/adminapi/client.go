@@ -73,6 +73,11 @@ func (c *Client) Reindex(ctx context.Context, progress func(Progress)) error {
 	return c.call(ctx, "/index/rebuild", struct{}{}, &struct{}{}, progress)
 }
 
+// Backup implements Backend.
+func (c *Client) Backup(ctx context.Context, r BackupRequest) error {
+	return c.call(ctx, "/backup", r, &struct{}{}, nil)
+}
+
 // Erase implements Backend.
 func (c *Client) Erase(ctx context.Context, r EraseRequest, progress func(Progress)) (out interaction.EraseReport, err error) {
 	return out, c.call(ctx, "/erase", r, &out, progress)

@@ -51,6 +51,11 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /search/explain", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(in ExplainRequest, _ func(Progress)) (any, error) { return b.Explain(r.Context(), in) })
 	})
+	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(in BackupRequest, _ func(Progress)) (struct{}, error) {
+			return struct{}{}, b.Backup(r.Context(), in)
+		})
+	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
 	})

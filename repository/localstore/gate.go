@@ -16,14 +16,19 @@ import (
 // write of any kind passes.
 type gate struct {
 	*errorfs.FS
+	dir   string // of the store; a checkpoint below it is not vital
 	latch *latch
 }
 
-func newGate(fs vfs.FS, l *latch) *gate {
+func newGate(fs vfs.FS, dir string, l *latch) *gate {
 	g := &gate{latch: l}
 	g.FS = errorfs.Wrap(fs, g)
+	g.dir = g.clean(dir)
 	return g
 }
+
+// clean is the one form of a folder's name.
+func (g *gate) clean(dir string) string { return g.FS.PathDir(g.FS.PathJoin(dir, "file")) }
 
 // refusedWriteDelay keeps Pebble's retries of a refused flush from spinning
 // until the process has exited.
@@ -71,7 +76,7 @@ func (g *gate) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCate
 }
 
 func (g *gate) guarded(name string, f vfs.File, err error) (vfs.File, error) {
-	if !strings.HasSuffix(name, logSuffix) {
+	if !strings.HasSuffix(name, logSuffix) || g.FS.PathDir(name) != g.dir {
 		return f, err
 	}
 	if err := g.vital(err); err != nil {
@@ -82,8 +87,8 @@ func (g *gate) guarded(name string, f vfs.File, err error) (vfs.File, error) {
 
 func (g *gate) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || g.clean(name) != g.dir {
+		return f, err
 	}
 	return &vitalFile{File: f, gate: g}, nil
 }

@@ -65,6 +65,8 @@ type Store struct {
 		running sync.WaitGroup
 	}
 
+	backup sync.Mutex // held by the one that runs
+
 	committer *committer
 	applied   atomic.Uint64 // number of the last batch; written by the committer
 
@@ -148,7 +150,7 @@ func newStore(o Options) *Store {
 		marks:   marks{seed: maphash.MakeSeed()},
 	}
 	s.space = newSpace(s.fs, &s.opts)
-	s.gate = newGate(vfs.OnDiskFull(s.fs, s.space.exhausted), l)
+	s.gate = newGate(vfs.OnDiskFull(s.fs, s.space.exhausted), o.Dir, l)
 	return s
 }
 
@@ -161,7 +163,7 @@ func (s *Store) lockDir() error {
 		return fmt.Errorf("opening %s: %w by another process: %v", s.opts.Dir, ErrLocked, err)
 	}
 	s.lock = lock
-	return nil
+	return s.removeCheckpoint()
 }
 
 // openDB stacks the file systems: the folder's files, the private modes, the
