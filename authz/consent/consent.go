@@ -39,8 +39,10 @@ type Question struct {
 	Now time.Time
 
 	// Actors are the references under which the recipient may be named:
-	// the person, its roles, its organizations, its care teams.
+	// the person, its roles and their organizations, its care teams. Orgs are the
+	// organizations that it acts for besides.
 	Actors []Target
+	Orgs   []field.StorageID
 
 	Resource   Target
 	Security   []field.Label

@@ -65,8 +65,11 @@ var gridOptIn = []string{"HRESCH", "HMARKT"}
 func (a access) question() *Question {
 	q := &Question{Action: authz.Action(a.action), Purpose: a.purpose, Own: a.own, Now: clock, Unlabelled: label.Normal, Content: a}
 	for _, r := range a.actors {
-		t, _ := local(r)
-		q.Actors = append(q.Actors, t)
+		if t, _ := local(r); t.Type == "Organization" {
+			q.Orgs = append(q.Orgs, t.Key)
+		} else {
+			q.Actors = append(q.Actors, t)
+		}
 	}
 	q.Resource, _ = local(a.resource)
 	for _, l := range a.labels {

@@ -98,7 +98,7 @@ func (p *provision) matchActor(q *Question) truth {
 	}
 	matched, vague := false, false
 	for _, a := range p.actors {
-		matched = matched || a.understood && slices.Contains(q.Actors, a.Target)
+		matched = matched || a.understood && (slices.Contains(q.Actors, a.Target) || a.Type == "Organization" && slices.Contains(q.Orgs, a.Key))
 		vague = vague || !a.understood
 	}
 	return either(matched, vague)

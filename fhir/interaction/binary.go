@@ -88,5 +88,5 @@ func (s *Service) maskOf(ctx context.Context, g authz.Grant, head field.Head, r 
 		}
 	}
 	f.Selects = s.selects(ctx, r.Type(), func(field.ClassSet) (*fhir.Resource, error) { return r, nil })
-	return g.Mask(f)
+	return g.Mask(s.knowingDraft(ctx, g, f, r))
 }

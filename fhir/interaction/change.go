@@ -146,6 +146,7 @@ func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, 
 		return err
 	})
 	s.conclude(ev, receipt, err)
+	s.noticed(changes)
 	return receipt, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
+	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/fhirtest"
 	"github.com/fieldseal/fieldseal/fhir/search"
 
@@ -29,7 +31,8 @@ func TestSearchEqualsBruteForce(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
 	p.stock()
-	for i, role := range []string{"integration", "researcher", "nurse", "patient", "ward"} {
+	p.stockCare()
+	for i, role := range []string{"integration", "researcher", "nurse", "patient", "ward", "doctor", "scholar"} {
 		testEqual(t, p, role, 11+uint64(i))
 	}
 }
@@ -265,6 +268,41 @@ func (p *shop) stock() {
 			text = strings.Replace(text, "{", `{"id":"`+id+`",`, 1)
 		}
 		p.put(typ, id, text)
+	}
+}
+
+// stockCare relates the doctor to two patients, labels some of what is known of
+// them, and has the patients consent to this and that.
+func (p *shop) stockCare() {
+	p.t.Helper()
+	var patients []string
+	n := 0
+	for ch, err := range p.store.Changes(p.t.Context(), "") {
+		p.must(err)
+		st, err := p.Vault.Load(p.t.Context(), ch.Key)
+		p.must(err)
+		switch typ := ch.Key.Type; {
+		case typ == "Patient":
+			patients = append(patients, st.Head.ID)
+		case typ == "Observation" || typ == "Condition" || typ == "Encounter":
+			if n++; n%4 != 0 {
+				continue
+			}
+			r, err := p.Vault.Open(st, allClasses)
+			p.must(err)
+			code := []string{"R", "V"}[n/4%2]
+			coding := fhir.NewObject(fhir.NewString(label.Confidentiality).Named("system"), fhir.NewString(code).Named("code"))
+			addMeta(r.Root(), "security", &coding)
+			p.put(typ, st.Head.ID, string(r.AppendJSON(nil)))
+		}
+	}
+	for i, id := range patients {
+		if i < 3 {
+			p.put("CareTeam", "team-"+id, `{"resourceType":"CareTeam","id":"team-`+id+`","status":"active","subject":{"reference":"Patient/`+id+`"},"participant":[{"member":{"reference":"Practitioner/dr"}}]}`)
+		}
+		rule := []string{`"provision":{"type":"permit"}`, `"provision":{"type":"deny","class":[{"system":"http://hl7.org/fhir/resource-types","code":"Observation"}]}`, `"provision":{"type":"permit","purpose":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"HRESCH"}]}`}[i%3]
+		p.put("Consent", "consent-"+id, `{"resourceType":"Consent","id":"consent-`+id+`","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},`+
+			`"category":[{"text":"x"}],"policyRule":{"text":"x"},"patient":{"reference":"Patient/`+id+`"},`+rule+`}`)
 	}
 }
 

@@ -122,9 +122,18 @@ func (x *finder) find(ctx context.Context, e *search.Expression, open field.Clas
 func (x *finder) plan(ctx context.Context, g authz.Grant, e *search.Expression, estimate bool) (sealed.Plan, error) {
 	scope := sealed.Scope{Links: x.links, Codes: x.codes, Now: x.matcher.Now, Estimate: estimate}
 	if m := x.where.compartment; m != nil && m.code == "Patient" && x.searched(e) {
-		scope.Patient = (*repository.Owner)(&m.key)
+		scope.Patients = []repository.Owner{repository.Owner(m.key)}
 	} else if key, ok := g.Confined(); ok {
-		scope.Patient = (*repository.Owner)(&key)
+		scope.Patients = []repository.Owner{repository.Owner(key)}
+	} else if g.Related() {
+		circle, err := x.circleOf(ctx, g.Subject().Who())
+		if err != nil {
+			return sealed.Plan{}, err
+		}
+		scope.Patients = circle.owners()
+		if own, has := g.Subject().PatientKey(); has {
+			scope.Patients = append(scope.Patients, repository.Owner(own))
+		}
 	}
 	return x.Vault.Plan(ctx, e, scope)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/consent"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/authz/token"
@@ -52,6 +54,12 @@ p, role:ward, record, create|read|update|delete|search, *, *, org, allow
 role, role:scribe, writes without seeing narrative under a restricted label
 p, role:scribe, record, read|update, *, *, all_patients, allow
 p, role:scribe, record, read|update, narrative, *, restricted_label, deny
+role, role:doctor, sees and writes whom it cares for; up to restricted; as consents permit
+p, role:doctor, record, create|read|update|delete|search, *, *, relationship & consent & label(R), allow
+p, role:doctor, record, read|search, *, *, not_patient_data, allow
+role, role:scholar, sees of adults what consents permit; demographics of the own authorship alone
+p, role:scholar, record, read|search, clinical|limited|administrative|demographic, *, consent & adult & label(N), allow
+p, role:scholar, *, read|search, demographic, *, not_author, deny
 `
 
 // recorder is the real trail with a switch.
@@ -106,7 +114,7 @@ func always(audit.Event) bool { return true }
 // shop is a service over real parts.
 type shop struct {
 	*Service
-	t       *testing.T
+	t       testing.TB
 	options shopOptions
 	kms     *kmstest.KMS
 	clock   *keyringtest.Clock
@@ -130,9 +138,9 @@ type shopOptions struct {
 	profile   string // empty: standard
 }
 
-func newShop(t *testing.T) *shop { return newShopWith(t, shopOptions{}) }
+func newShop(t testing.TB) *shop { return newShopWith(t, shopOptions{}) }
 
-func newShopWith(t *testing.T, o shopOptions) *shop {
+func newShopWith(t testing.TB, o shopOptions) *shop {
 	t.Helper()
 	p := &shop{t: t, options: o, kms: kmstest.New(), clock: keyringtest.NewClock()}
 	p.openEngine()
@@ -181,6 +189,7 @@ func (p *shop) service() *Service {
 	return New(Options{Definitions: reg, Vault: vault, Store: p.store, Decider: decider, Recorder: p.rec, Trail: p.rec,
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
 		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20,
+		Unlabelled: label.Normal, ConsentBase: consent.Base{OptIn: []string{"HRESCH", "HMARKT"}},
 		Replays: p.store.Table("idempotency"), ReplayLife: time.Hour})
 }
 
@@ -198,6 +207,12 @@ func (p *shop) as(role string) Call {
 	if err != nil {
 		claims = token.Claims{Account: "user:" + role, Client: "test", Roles: []string{"role:" + role},
 			Scopes: []string{"user/*.cruds"}, Purpose: "TREAT", AMR: []string{"pwd"}, Orgs: []string{"o1"}}
+		switch role {
+		case "doctor":
+			claims.Who = "Practitioner/dr"
+		case "scholar":
+			claims.Who, claims.Purpose = "Practitioner/sc", "HRESCH"
+		}
 	}
 	opaque, err := p.tokens.Issue(p.t.Context(), claims)
 	p.must(err)

@@ -21,6 +21,8 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/consent"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -63,6 +65,13 @@ type Options struct {
 	DeleteMultiple bool
 	// Integrity says which references are guarded.
 	Integrity Integrity
+	// ConsentBase decides for patients without a Consent.
+	ConsentBase consent.Base
+	// Unlabelled is the confidentiality of resources that carry none.
+	Unlabelled label.Level
+	// CareWindow is how long an encounter or appointment is a relationship; zero
+	// means DefaultCareWindow.
+	CareWindow time.Duration
 }
 
 // Service serves interactions.
@@ -75,6 +84,10 @@ type Service struct {
 
 	flights   flights
 	selectors selectors
+
+	circles  *recent[string, *circle]
+	consents *recent[field.StorageID, []*consent.Consent]
+	adults   *recent[field.StorageID, bool]
 }
 
 // New returns a service; it panics on a missing part, which is a wiring error.
@@ -83,7 +96,14 @@ func New(o Options) *Service {
 		o.Trail == nil || o.Tracer == nil || o.Validator == nil || o.Redactor == nil || o.Classes == nil || o.Catalog == nil || o.Terminology == nil {
 		panic("interaction: a required part is missing")
 	}
-	return &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), spans: trace.NewTypes(o.Definitions.ResourceTypes()), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
+	if o.CareWindow == 0 {
+		o.CareWindow = DefaultCareWindow
+	}
+	s := &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), spans: trace.NewTypes(o.Definitions.ResourceTypes()), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
+	s.circles = newRecent(rememberedCircles, s.loadCircle)
+	s.consents = newRecent(rememberedPeople, s.loadConsents)
+	s.adults = newRecent(rememberedPeople, s.loadAdult)
+	return s
 }
 
 // Return is what a write answers with (R4 http.html#ops).

@@ -69,6 +69,7 @@ func (s *Service) refuse(ctx context.Context, ev audit.Event, err error) error {
 	for i := range ev.Entities {
 		ev.Entities[i].Classes = 0
 	}
+	s.named(ctx, &ev, err)
 	if _, rerr := s.Recorder.Record(ctx, ev); rerr != nil {
 		return failure(rerr)
 	}

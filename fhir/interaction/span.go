@@ -13,7 +13,7 @@ import (
 // start begins the span of an interaction and its allowance. The returned
 // function ends it.
 func (s *Service) start(ctx context.Context, c *Call, i trace.Interaction) (context.Context, func(error)) {
-	ctx, c.span = s.Tracer.Start(ctx, i)
+	ctx, c.span = s.Tracer.Start(collecting(ctx), i)
 	c.TraceID = c.span.ID()
 	c.span.Set(c.Route)
 	traits := s.Decider.Traits(c.Subject)
@@ -36,6 +36,7 @@ func (s *Service) step(ctx context.Context, step trace.Step, run func(context.Co
 // durable records the event of an answer that is about to leave and adds the
 // access event to the interaction's span.
 func (s *Service) durable(ctx context.Context, c Call, ev audit.Event) (receipt audit.Receipt, err error) {
+	s.named(ctx, &ev, nil)
 	err = s.step(ctx, trace.Audit, func(ctx context.Context) error {
 		receipt, err = s.Recorder.Record(ctx, ev)
 		return err

@@ -52,6 +52,9 @@ func (s *Service) granted(ctx context.Context, g authz.Grant, st *sealed.Stored)
 	if !st.Head.Deleted { // a tombstone has no content to select by
 		f.Selects = s.selects(ctx, st.Record.Key.Type, func(c field.ClassSet) (*fhir.Resource, error) { return s.Vault.Open(st, c) })
 	}
+	if !g.Unrestricted() {
+		f = s.knowing(ctx, g, f, st)
+	}
 	return g.Mask(f)
 }
 

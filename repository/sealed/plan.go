@@ -31,8 +31,9 @@ type Scope struct {
 	// Codes are all codes that a condition with :in, :above or :below can match,
 	// where they can be listed.
 	Codes map[*search.Condition][]string
-	// Patient, when set: every result must lie in this patient's compartment.
-	Patient *repository.Owner
+	// Patients, when not nil: every result must lie in the compartment of one of
+	// them.
+	Patients []repository.Owner
 	// Now is what ap measures the distance of a date from.
 	Now time.Time
 	// Estimate asks for the number of resources of each clause.
@@ -73,8 +74,8 @@ func (v *Vault) Plan(ctx context.Context, e *search.Expression, s Scope) (Plan, 
 		b.condition(c)
 	}
 	b.dates()
-	if s.Patient != nil {
-		b.member(*s.Patient)
+	if s.Patients != nil {
+		b.members(s.Patients)
 	}
 	b.Scan = len(b.Query.All) == 0 && b.Keys == nil && b.Query.Since == 0 && b.Query.Until == 0
 	return b.Plan, b.estimate()
@@ -275,16 +276,24 @@ func (b *planner) link(c *search.Condition) {
 	}
 }
 
-// member restricts the plan to a patient's compartment.
-func (b *planner) member(owner repository.Owner) {
-	var tokens []repository.Token
-	if b.index.lacking[b.e.Type] {
+// members restricts the plan to the compartments of some patients.
+func (b *planner) members(owners []repository.Owner) {
+	switch {
+	case len(owners) == 0:
+		b.Exact, b.Keys = false, []repository.Key{}
+		return
+	case b.index.lacking[b.e.Type], len(owners)*len(b.index.ask) > maxTokens:
 		b.Exact = false
 		return
 	}
+	tokens := make([]repository.Token, 0, len(owners)*len(b.index.ask))
 	for _, t := range b.index.ask {
-		tokens = append(tokens, repository.Token(t.TokenBytes(b.e.Type, memberParameter, blind.Member, owner[:])))
+		for i := range owners {
+			tokens = append(tokens, repository.Token(t.TokenBytes(b.e.Type, memberParameter, blind.Member, owners[i][:])))
+		}
 	}
+	slices.Sort(tokens)
+	tokens = slices.Compact(tokens)
 	b.Query.All = append(b.Query.All, tokens)
 	b.Clauses = append(b.Clauses, Clause{Parameter: memberParameter, Scope: "population", Tokens: len(tokens), Used: true})
 }

@@ -1,0 +1,79 @@
+package interaction
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// maxWithheld bounds the Consents that one event names: a search over a whole
+// hospital could meet thousands.
+const maxWithheld = 100
+
+// withheld collects the Consents that kept something from the caller of one
+// interaction, so that its event names them.
+type withheld struct {
+	mu       sync.Mutex
+	entities []audit.Entity
+	optIn    bool // something was withheld because no Consent permits it
+}
+
+type withheldKey struct{}
+
+// collecting begins a collection; an entry of a Bundle has its own.
+func collecting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withheldKey{}, &withheld{})
+}
+
+// note adds the Consents of a patient that withhold a resource.
+func note(ctx context.Context, patient field.StorageID, consents []string) {
+	w, ok := ctx.Value(withheldKey{}).(*withheld)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.optIn = w.optIn || len(consents) == 0
+	for _, id := range consents {
+		known := slices.ContainsFunc(w.entities, func(e audit.Entity) bool { return e.ID == id && e.Patients[0] == patient })
+		if !known && len(w.entities) < maxWithheld {
+			w.entities = append(w.entities, audit.Entity{Type: "Consent", ID: id, Patients: []audit.Owner{patient}})
+		}
+	}
+}
+
+// named adds to an event the Consents that withheld something, and says so when
+// that is why nothing was found.
+func (s *Service) named(ctx context.Context, ev *audit.Event, err error) {
+	w, ok := ctx.Value(withheldKey{}).(*withheld)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.entities) == 0 && !w.optIn {
+		return
+	}
+	for _, e := range w.entities {
+		e.PatientIDs = []string{s.patientID(ctx, e.Patients[0])}
+		ev.Entities = append(slices.Clip(ev.Entities), e)
+	}
+	if errors.Is(err, repository.ErrNotFound) {
+		ev.Reason = "consent"
+	}
+}
+
+// patientID is the logical id of a patient; empty when it has no record.
+func (s *Service) patientID(ctx context.Context, patient field.StorageID) string {
+	st, err := s.Vault.Load(ctx, repository.Key{Type: "Patient", ID: patient})
+	if err != nil || !fhir.ValidID(st.Head.ID) {
+		return ""
+	}
+	return st.Head.ID
+}
