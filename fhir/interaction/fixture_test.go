@@ -32,6 +32,8 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/localstore"
+	"github.com/fieldseal/fieldseal/repository/mongostore"
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
@@ -119,7 +121,7 @@ type shop struct {
 	kms     *kmstest.KMS
 	clock   *keyringtest.Clock
 	ring    *keyring.Ring
-	store   *localstore.Store
+	store   engine
 	rec     *recorder
 	tokens  *token.Issuer
 	flight  sync.RWMutex // held by requests of ask
@@ -132,10 +134,21 @@ func (p *shop) drain(context.Context) error {
 	return nil
 }
 
-// shopOptions choose the index of a shop.
+// engine is where a shop stores records.
+type engine interface {
+	repository.Store
+	repository.Purger
+	repository.Census
+	Table(name string) repository.Table
+	Close() error
+}
+
+// shopOptions choose the index and the engine of a shop.
 type shopOptions struct {
-	tokenBits uint   // 0: all
-	profile   string // empty: standard
+	tokenBits uint             // 0: all
+	profile   string           // empty: standard
+	mongoURI  string           // empty: the embedded engine
+	now       func() time.Time // clock of the engine; nil: time.Now
 }
 
 func newShop(t testing.TB) *shop { return newShopWith(t, shopOptions{}) }
@@ -158,9 +171,16 @@ func newShopWith(t testing.TB, o shopOptions) *shop {
 
 func (p *shop) openEngine() {
 	p.t.Helper()
-	var err error
-	p.store, err = localstore.Open(p.t.Context(), localstore.Options{Dir: p.t.TempDir(), MinFree: 1, Ballast: -1, MemTable: 1 << 20, BlockCache: 1 << 20})
-	p.must(err)
+	if p.options.mongoURI != "" {
+		database := mongotest.Database(p.t, p.options.mongoURI)
+		s, err := mongostore.Open(p.t.Context(), mongostore.Options{URI: p.options.mongoURI, Database: database, Now: p.options.now, MaxSkew: time.Hour})
+		p.must(err)
+		p.store = s
+	} else {
+		s, err := localstore.Open(p.t.Context(), localstore.Options{Dir: p.t.TempDir(), MinFree: 1, Ballast: -1, MemTable: 1 << 20, BlockCache: 1 << 20, Now: p.options.now})
+		p.must(err)
+		p.store = s
+	}
 	p.t.Cleanup(func() { _ = p.store.Close() })
 }
 

@@ -1,6 +1,6 @@
 // Package mongotest starts MongoDB servers for tests, kills them, and breaks the
-// connections to them. Start with Run (one server for a package's tests) or New
-// (one for a test). It knows a server only as a program: see ServerVariable.
+// connections to them. Start with Run (one server for a package's tests) or URI
+// and New (one for a test). It knows a server only as a program: see ServerVariable.
 package mongotest
 
 import (
