@@ -1,7 +1,6 @@
 package mongostore
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -10,21 +9,6 @@ import (
 
 	"github.com/fieldseal/fieldseal/repository"
 )
-
-// DropDatabase removes a test's database.
-func DropDatabase(t testing.TB, o Options) {
-	o.setDefaults()
-	client, err := connect(o)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	ctx := context.Background()
-	if err := client.Database(o.Database).Drop(ctx); err != nil {
-		t.Errorf("dropping %s: %v", o.Database, err)
-	}
-	_ = client.Disconnect(ctx)
-}
 
 // SetFormat writes the format's number of another release.
 func SetFormat(t *testing.T, s *Store, version int) {

@@ -22,7 +22,6 @@ func TestFaults(t *testing.T) {
 	uri(t)
 	repositorytest.TestFaults(t, func(t *testing.T) repositorytest.Faulty {
 		o := newOptions(t)
-		t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 		s := open(t, o)
 		return repositorytest.Faulty{
 			Opened:  repositorytest.Opened{Store: s, Purger: s, Table: s.Table},

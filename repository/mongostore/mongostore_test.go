@@ -1,9 +1,7 @@
 package mongostore_test
 
 import (
-	"fmt"
 	"os"
-	"sync/atomic"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/repository/mongostore"
@@ -33,10 +31,10 @@ func uri(t testing.TB) string {
 	return shared
 }
 
-var databases atomic.Int64
-
+// newOptions are those of a database of the test's own.
 func newOptions(t testing.TB) mongostore.Options {
-	return mongostore.Options{URI: uri(t), Database: fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))}
+	t.Helper()
+	return mongostore.Options{URI: uri(t), Database: mongotest.Database(t, uri(t))}
 }
 
 func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {

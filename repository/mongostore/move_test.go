@@ -17,7 +17,6 @@ func TestMove(t *testing.T) {
 
 func movable(t *testing.T) repositorytest.Movable {
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	var s *mongostore.Store
 	return repositorytest.Movable{
 		Open: func(t *testing.T) (_ repositorytest.Opened, err error) {
@@ -43,7 +42,6 @@ func movable(t *testing.T) repositorytest.Movable {
 func TestFencedDatabaseTakesNoCommit(t *testing.T) {
 	t.Parallel()
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	node := open(t, o)
 	write := repository.Batch{Writes: []repository.Write{{Record: repository.Record{
 		Key: repository.Key{Type: "Patient"}, Version: 1, Body: []byte("sealed"),

@@ -18,7 +18,6 @@ const nodeCount = 4
 // nodes opens one database several times, as several processes would.
 func nodes(t *testing.T) []*mongostore.Store {
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	ns := make([]*mongostore.Store, nodeCount)
 	for i := range ns {
 		ns[i] = open(t, o)
@@ -211,7 +210,6 @@ func TestGuardThatIsOnlyExpectedConflictsAcrossNodes(t *testing.T) {
 func TestStampsOfANewNodeLieAboveThoseOfOthers(t *testing.T) {
 	t.Parallel()
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	first := open(t, o)
 	before, err := first.Stamp(t.Context())
 	if err != nil {

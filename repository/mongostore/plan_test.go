@@ -27,8 +27,6 @@ func watched(t *testing.T) (*mongostore.Store, *commands) {
 	o := newOptions(t)
 	now := time.Now() // stands still, so that no stamp is reserved again
 	o.Now, o.MaxSkew = func() time.Time { return now }, time.Hour
-	drop := o
-	t.Cleanup(func() { mongostore.DropDatabase(t, drop) })
 	c := &commands{shapes: map[string]bson.Raw{}, counts: map[string]int{}}
 	mongostore.Watch(&o, c.told)
 	return open(t, o), c

@@ -196,8 +196,6 @@ func TestPrivilegesOfAMove(t *testing.T) {
 
 func openTold(t *testing.T, u *used) repositorytest.Opened {
 	o := newOptions(t)
-	drop := o
-	t.Cleanup(func() { mongostore.DropDatabase(t, drop) })
 	mongostore.Watch(&o, u.told)
 	return opened(t, o)
 }
@@ -233,8 +231,6 @@ func tables(t *testing.T, r mongotest.Role, s *mongostore.Store) {
 func moving(t *testing.T, u *used) {
 	t.Helper()
 	o := newOptions(t)
-	drop := o
-	t.Cleanup(func() { mongostore.DropDatabase(t, drop) })
 	mongostore.Watch(&o, u.told)
 	to, err := mongostore.OpenImport(t.Context(), o, []byte("a"))
 	if err != nil {

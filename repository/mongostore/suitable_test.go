@@ -33,7 +33,6 @@ func TestClocksThatAreApartAreRefused(t *testing.T) {
 func TestAnotherFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	s := open(t, o)
 	for _, version := range []int{0, 3} {
 		mongostore.SetFormat(t, s, version)
@@ -49,7 +48,6 @@ func TestFormat1IsUpgraded(t *testing.T) {
 	t.Parallel()
 	const count, second = 600, 1_000_000
 	o := newOptions(t)
-	t.Cleanup(func() { mongostore.DropDatabase(t, o) })
 	old := open(t, o)
 	var ws []repository.Write
 	for n := range count {

@@ -27,7 +27,7 @@ var databases atomic.Int64
 // dropped when the test ends.
 func Database(t testing.TB, uri string) string {
 	t.Helper()
-	name := fmt.Sprintf("test_%d_d%d", os.Getpid(), databases.Add(1))
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	t.Cleanup(func() {
 		client, err := mongo.Connect(options.Client().ApplyURI(uri))
 		if err != nil {
