@@ -146,32 +146,38 @@ func (k *block) eachTerm(f func(term uint64)) {
 	}
 }
 
+// place is where a record stands: what its parts are bound to.
+type place struct {
+	origin string
+	seq    uint64
+}
+
 // openBody opens the part under the epoch key.
-func (s *sealer) openBody(ctx context.Context, k *block, seq uint64, e *audit.Event) (flags byte, err error) {
+func (s *sealer) openBody(ctx context.Context, k *block, at place, e *audit.Event) (flags byte, err error) {
 	aead, err := s.openKey(ctx, k.epoch, k.salt)
 	if err != nil {
 		return 0, err
 	}
-	plain, err := aead.Open(nil, nil, k.body, appendAAD(nil, sealedBody, s.origin, seq, 0))
+	plain, err := aead.Open(nil, nil, k.body, appendAAD(nil, sealedBody, at.origin, at.seq, 0))
 	if err != nil {
-		return 0, fmt.Errorf("%w: event %d does not open", ErrCorrupt, seq)
+		return 0, fmt.Errorf("%w: event %d does not open", ErrCorrupt, at.seq)
 	}
 	return decodeBody(plain, e)
 }
 
 // openEvent opens a record as far as its keys still exist.
-func (s *sealer) openEvent(ctx context.Context, raw []byte, seq uint64) (audit.Event, error) {
+func (s *sealer) openEvent(ctx context.Context, raw []byte, at place) (audit.Event, error) {
 	var e audit.Event
 	k, err := parseBlock(raw)
 	if err != nil {
 		return e, err
 	}
-	flags, err := s.openBody(ctx, &k, seq, &e)
+	flags, err := s.openBody(ctx, &k, at, &e)
 	if err != nil {
 		return e, err
 	}
 	for i := range k.parts {
-		if err := s.openPatient(ctx, &k.parts[i], seq, i, flags, &e); err != nil {
+		if err := s.openPatient(ctx, &k.parts[i], at, i, flags, &e); err != nil {
 			return e, err
 		}
 	}
@@ -179,7 +185,7 @@ func (s *sealer) openEvent(ctx context.Context, raw []byte, seq uint64) (audit.E
 }
 
 // openPatient opens one patient's entry; an erased patient leaves e as it is.
-func (s *sealer) openPatient(ctx context.Context, p *blockPart, seq uint64, i int, flags byte, e *audit.Event) error {
+func (s *sealer) openPatient(ctx context.Context, p *blockPart, at place, i int, flags byte, e *audit.Event) error {
 	if len(p.sealed) == 0 {
 		return nil
 	}
@@ -198,9 +204,9 @@ func (s *sealer) openPatient(ctx context.Context, p *blockPart, seq uint64, i in
 	if err != nil {
 		return err
 	}
-	plain, err := aead.Open(nil, nil, p.sealed, appendAAD(nil, sealedPatient, s.origin, seq, i))
+	plain, err := aead.Open(nil, nil, p.sealed, appendAAD(nil, sealedPatient, at.origin, at.seq, i))
 	if err != nil {
-		return fmt.Errorf("%w: a patient's entry of event %d does not open", ErrCorrupt, seq)
+		return fmt.Errorf("%w: a patient's entry of event %d does not open", ErrCorrupt, at.seq)
 	}
 	return decodePatient(plain, e, flags)
 }

@@ -2,18 +2,20 @@ package trail
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/merkle"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 // checkpointTick is how often the checkpointer looks for work that is due, and
@@ -35,6 +37,13 @@ type checkpointer struct {
 	witnessed  uint64    // size that the witness has
 	witnessErr error
 	unsynced   bool
+	tried      signedNote // fate unknown; checkpointLoop only
+}
+
+// signedNote is a checkpoint with its signature.
+type signedNote struct {
+	checkpoint
+	bytes []byte
 }
 
 func (c *checkpointer) newest() ([]byte, checkpoint) {
@@ -53,36 +62,29 @@ func (c *checkpointer) notify(t *Trail) {
 	}
 }
 
-// load reads the newest checkpoint of the folder and of the witness and checks
-// that the events on disk still lead to them.
-func (c *checkpointer) load(t *Trail) error {
+// load reads the newest checkpoint of the chain and of the witness and checks
+// that the stored events still lead to them.
+func (c *checkpointer) load(ctx context.Context, t *Trail) error {
 	c.wake = make(chan struct{}, 1)
 	c.written = t.opt.Now()
-	path := filepath.Join(t.opt.Dir, checkpointsName)
-	b, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading checkpoints: %w", err)
+	signed, err := t.medium.checkpoint(ctx, t.origin.Name)
+	if err != nil {
+		return err
 	}
-	notes, rest := splitNotes(b)
-	if len(rest) > 0 { // torn by a crash
-		if err := os.Truncate(path, int64(len(b)-len(rest))); err != nil {
-			return fmt.Errorf("cutting a torn checkpoint: %w", err)
-		}
-	}
-	if len(notes) > 0 {
-		if c.last, err = t.consistent(notes[len(notes)-1], "checkpoint"); err != nil {
+	if signed != nil {
+		if c.last, err = t.consistent(ctx, signed, "checkpoint"); err != nil {
 			return err
 		}
-		c.signed = notes[len(notes)-1]
+		c.signed = signed
 	}
 	if t.opt.Witness == "" {
 		return nil
 	}
-	return c.loadWitness(t)
+	return c.loadWitness(ctx, t)
 }
 
-// consistent verifies a signed checkpoint against the events on disk.
-func (t *Trail) consistent(signed []byte, what string) (checkpoint, error) {
+// consistent verifies a signed checkpoint against the stored events.
+func (t *Trail) consistent(ctx context.Context, signed []byte, what string) (checkpoint, error) {
 	v, err := note.NewVerifier(t.origin.PublicKey)
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("%w: public key of the trail", ErrCorrupt)
@@ -94,9 +96,15 @@ func (t *Trail) consistent(signed []byte, what string) (checkpoint, error) {
 	if c.size > t.last.seq {
 		return c, fmt.Errorf("%w: the %s covers %d events, the trail has %d", ErrCorrupt, what, c.size, t.last.seq)
 	}
-	root, err := t.rootAt(c.size)
-	if err != nil {
-		return c, err
+	root := merkle.Empty()
+	if c.size > 0 {
+		tree, terr := t.medium.tree(ctx, t.origin.Name)
+		if terr != nil {
+			return c, terr
+		}
+		if root, err = tree.Subtree(0, c.size); err != nil {
+			return c, err
+		}
 	}
 	if root != c.root {
 		return c, fmt.Errorf("%w: the %s over %d events has another root", ErrCorrupt, what, c.size)
@@ -104,7 +112,7 @@ func (t *Trail) consistent(signed []byte, what string) (checkpoint, error) {
 	return c, nil
 }
 
-func (c *checkpointer) loadWitness(t *Trail) error {
+func (c *checkpointer) loadWitness(ctx context.Context, t *Trail) error {
 	b, err := os.ReadFile(t.opt.Witness)
 	if errors.Is(err, fs.ErrNotExist) {
 		if t.last.seq > 0 {
@@ -130,7 +138,7 @@ func (c *checkpointer) loadWitness(t *Trail) error {
 	if len(notes) == 0 {
 		return nil
 	}
-	last, err := t.consistent(notes[len(notes)-1], "witness")
+	last, err := t.consistent(ctx, notes[len(notes)-1], "witness")
 	c.witnessed = last.size
 	return err
 }
@@ -192,79 +200,98 @@ func (c *checkpointer) lagging(t *Trail) bool {
 }
 
 // checkpoint signs the durable events, if there are new ones, and writes the
-// note to the folder and to the witness. Only checkpointLoop calls it. A later
+// note to the medium and to the witness. Only checkpointLoop calls it. A later
 // checkpoint covers every earlier event, so a witness that was out of reach
 // loses nothing.
 func (t *Trail) checkpoint(sync bool) {
+	if errors.Is(t.failure(), errForeign) { // another process signs this chain now
+		return
+	}
 	c := &t.check
-	signed, last := c.newest()
+	now := signedNote{}
+	now.bytes, now.checkpoint = c.newest()
 	t.mu.RLock()
-	next := checkpoint{size: t.last.seq}
-	if next.size > last.size {
+	next := checkpoint{size: t.last.seq, time: t.opt.Now()}
+	grown := next.size > now.size
+	if grown {
 		next.root = t.tree.Root()
 	}
 	t.mu.RUnlock()
-	if next.size > last.size {
-		next.time = t.opt.Now()
-		b, err := note.Sign(&note.Note{Text: next.text(t.origin.Name)}, t.signer)
-		if err == nil {
-			err = t.appendFile(filepath.Join(t.opt.Dir, checkpointsName), append(b, '\n'), sync)
-		}
-		if err == nil {
-			err = t.saveLowWater(next.size)
-		}
+	if grown || sync && c.unsynced {
+		put, err := c.put(t, next, grown, sync)
 		if err != nil {
-			if !isFull(err) {
+			if !passing(err) {
 				t.fail(fmt.Errorf("writing a checkpoint: %w", err))
 			}
 			return
 		}
-		signed, last = b, next
-	} else if sync && c.unsynced {
-		if err := t.appendFile(filepath.Join(t.opt.Dir, checkpointsName), nil, true); err != nil {
-			t.fail(fmt.Errorf("syncing checkpoints: %w", err))
-			return
+		if put.bytes != nil {
+			now = put
 		}
 	}
-	c.finish(t, signed, last, sync)
+	c.finish(t, now, sync)
+}
+
+// put signs a checkpoint, if there are new events, and hands it to the medium.
+// One whose fate is unknown is handed over again before the next is signed.
+func (c *checkpointer) put(t *Trail, next checkpoint, grown, sync bool) (signedNote, error) {
+	if c.tried.bytes == nil && grown {
+		b, err := note.Sign(&note.Note{Text: next.text(t.origin.Name)}, t.signer)
+		if err != nil {
+			return signedNote{}, err
+		}
+		c.tried = signedNote{next, b}
+	}
+	n := c.tried
+	if err := t.medium.putCheckpoint(t.writing, n, t.intents.lowWater(next.size), sync); err != nil {
+		return n, err
+	}
+	c.tried = signedNote{}
+	return n, nil
+}
+
+// passing reports whether an error goes away by itself: no room, no database.
+func passing(err error) bool {
+	return isFull(err) || errors.Is(err, repository.ErrUnavailable) || errors.Is(err, repository.ErrFull) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // finish publishes a checkpoint and hands it to the witness.
-func (c *checkpointer) finish(t *Trail, signed []byte, last checkpoint, sync bool) {
+func (c *checkpointer) finish(t *Trail, n signedNote, sync bool) {
 	var err error
 	witnessed := c.witnessed
-	if t.opt.Witness != "" && (last.size > witnessed || (sync && c.unsynced)) {
+	if t.opt.Witness != "" && (n.size > witnessed || (sync && c.unsynced)) {
 		var b []byte
-		if last.size > witnessed {
-			b = append(signed[:len(signed):len(signed)], '\n')
+		if n.size > witnessed {
+			b = n.bytes
 		}
-		if err = t.appendFile(t.opt.Witness, b, sync); err == nil {
-			witnessed = last.size
+		if err = appendNote(&t.opt.disk, t.opt.Witness, b, sync); err == nil {
+			witnessed = n.size
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if last.size > c.last.size {
+	if n.size > c.last.size {
 		c.written = t.opt.Now()
 	}
-	c.signed, c.last, c.witnessed, c.witnessErr = signed, last, witnessed, err
+	c.signed, c.last, c.witnessed, c.witnessErr = n.bytes, n.checkpoint, witnessed, err
 	c.unsynced = !sync
 }
 
-// appendFile adds to a file that only ever grows.
-func (t *Trail) appendFile(path string, b []byte, sync bool) error {
+// appendNote adds a signed note, if there is one, to a file that only ever grows.
+func appendNote(d *disk, path string, signed []byte, sync bool) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if len(b) > 0 {
-		if _, err := f.Write(b); err != nil {
+	if len(signed) > 0 {
+		if _, err := f.Write(append(signed[:len(signed):len(signed)], '\n')); err != nil {
 			return err
 		}
 	}
 	if sync {
-		return t.opt.disk.sync(f)
+		return d.sync(f)
 	}
 	return nil
 }

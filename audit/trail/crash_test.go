@@ -71,7 +71,7 @@ func TestKilledWriterLosesNoAcknowledgedEvent(t *testing.T) {
 		keys.PatientKeys(t.Context(), patient(byte(w)))
 	}
 	for seq, want := range acked {
-		e, err := tr.Get(t.Context(), seq)
+		e, err := tr.Get(t.Context(), "n1", seq)
 		if err != nil || e.RequestID != want || e.Entities[0].ID != "obs-MARKER" {
 			t.Fatalf("acknowledged event %d: %q, want %q: %v", seq, e.RequestID, want, err)
 		}

@@ -179,11 +179,11 @@ func TestClockStepBackIsRecorded(t *testing.T) {
 	now.Add(-3600)
 	mustRecord(t, tr, readEvent(1))
 	eventually(t, "no clock-step event", func() bool { return tr.Status().Events == 3 })
-	e, err := tr.Get(t.Context(), 3)
+	e, err := tr.Get(t.Context(), "n1", 3)
 	if err != nil || e.Subtype != "clock-step" {
 		t.Errorf("%+v, %v", e, err)
 	}
-	first, _ := tr.Get(t.Context(), 1)
+	first, _ := tr.Get(t.Context(), "n1", 1)
 	if e.Time.Before(first.Time) {
 		t.Error("time went back")
 	}

@@ -49,7 +49,7 @@ func TestFrozenFormatV1(t *testing.T) {
 	}
 	tr := mustOpen(t, opt)
 	for i := range events {
-		e, err := tr.Get(t.Context(), uint64(i)+1)
+		e, err := tr.Get(t.Context(), "n1", uint64(i)+1)
 		if err != nil {
 			t.Fatal(err)
 		}

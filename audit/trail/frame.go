@@ -62,12 +62,19 @@ func appendFrame(b []byte, h *header, block []byte) ([]byte, merkle.Hash) {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start+4:], castagnoli)), leaf
 }
 
-// frame is a record read back; block aliases the read buffer.
+// newFrame is a new record, laid out in b.
+func newFrame(b []byte, h *header, block []byte) frame {
+	raw, leaf := appendFrame(b, h, block)
+	start := 4 + headerSize
+	return frame{header: *h, leaf: leaf, block: raw[start : len(raw)-4], raw: raw}
+}
+
+// frame is a record as it is stored; block and raw alias one buffer.
 type frame struct {
 	header
 	leaf  merkle.Hash
 	block []byte
-	size  int // bytes on disk, length included
+	raw   []byte // all bytes, length included
 }
 
 // parseFrame reads the frame at the start of b. ok is false when the bytes are
@@ -84,7 +91,7 @@ func parseFrame(b []byte) (f frame, ok bool) {
 	if crc32.Checksum(content, castagnoli) != sum {
 		return f, false
 	}
-	f = frame{header: parseHeader(content), leaf: merkle.Leaf(content[:headerSize]), block: content[headerSize:], size: 4 + n}
+	f = frame{header: parseHeader(content), leaf: merkle.Leaf(content[:headerSize]), block: content[headerSize:], raw: b[: 4+n : 4+n]}
 	return f, true
 }
 

@@ -34,7 +34,7 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		again, leaf := appendFrame(nil, &fr.header, fr.block)
-		if string(again) != string(b[:fr.size]) || leaf != fr.leaf {
+		if string(again) != string(fr.raw) || leaf != fr.leaf {
 			t.Error("frame does not round-trip")
 		}
 	})
@@ -59,21 +59,20 @@ func TestChangedBlockDoesNotOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	block := d.appendBlock(nil, "n1", 5)
-	if _, err := tr.sealer.openEvent(t.Context(), block, 5); err != nil {
+	if _, err := tr.sealer.openEvent(t.Context(), block, place{"n1", 5}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tr.sealer.openEvent(t.Context(), block, 6); err == nil {
+	if _, err := tr.sealer.openEvent(t.Context(), block, place{"n1", 6}); err == nil {
 		t.Error("a record opened at another sequence number")
 	}
-	other := newSealer(tr.opt.Keys, "n2")
-	if _, err := other.openEvent(t.Context(), block, 5); err == nil {
+	if _, err := tr.sealer.openEvent(t.Context(), block, place{"n2", 5}); err == nil {
 		t.Error("a record opened under another origin")
 	}
 	terms := 2 + 8*len(d.terms) // terms are bound by the hash, not by the seals
 	for i := terms * 8; i < len(block)*8; i++ {
 		bad := append([]byte(nil), block...)
 		bad[i/8] ^= 1 << (i % 8)
-		got, err := tr.sealer.openEvent(t.Context(), bad, 5)
+		got, err := tr.sealer.openEvent(t.Context(), bad, place{"n1", 5})
 		if err == nil && (len(got.Entities) == 0 || !got.Entities[0].Erased) {
 			t.Fatalf("bit %d of %d may be flipped", i, len(block)*8)
 		}

@@ -122,3 +122,11 @@ func mustRecord(t testing.TB, tr *Trail, e audit.Event) uint64 {
 	}
 	return r.Seq()
 }
+
+// otherSigner has another checkpoint key.
+type otherSigner struct{ *fakeKeys }
+
+func (otherSigner) CheckpointKey() ed25519.PrivateKey {
+	h := sha256.Sum256([]byte("another"))
+	return ed25519.NewKeyFromSeed(h[:])
+}

@@ -2,11 +2,7 @@ package trail
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -61,7 +57,7 @@ func (t *Trail) OpenIntents(ctx context.Context) ([]audit.Entry, error) {
 	slices.Sort(seqs)
 	var out []audit.Entry
 	for _, seq := range seqs {
-		e, err := t.Get(ctx, seq)
+		e, err := t.Get(ctx, t.origin.Name, seq)
 		if err != nil {
 			return nil, err
 		}
@@ -70,52 +66,34 @@ func (t *Trail) OpenIntents(ctx context.Context) ([]audit.Entry, error) {
 	return out, nil
 }
 
-// lowWaterMark is intents.json. A mark that is too low only costs time.
-type lowWaterMark struct {
-	Low uint64 `json:"low"`
-}
-
-func (t *Trail) saveLowWater(last uint64) error {
-	b, err := json.Marshal(lowWaterMark{t.intents.lowWater(last)})
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(t.opt.Dir, intentsName)
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
-}
-
 // loadIntents reads every body from the low-water mark on.
-func (t *Trail) loadIntents(ctx context.Context) error {
-	mark := lowWaterMark{Low: 1}
-	b, err := os.ReadFile(filepath.Join(t.opt.Dir, intentsName))
-	if err == nil && (json.Unmarshal(b, &mark) != nil || mark.Low == 0 || mark.Low > t.last.seq+1) {
-		mark.Low = 1
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", intentsName, err)
+func (t *Trail) loadIntents(ctx context.Context, low uint64) error {
+	if err := t.eachIntent(ctx, t.origin.Name, low, t.intents.note); err != nil {
+		return err
 	}
-	for seq := mark.Low; seq <= t.last.seq; seq++ {
-		f, err := t.frame(seq)
-		if err != nil {
-			return err
-		}
+	for seq := range t.intents.open {
+		t.intents.before[seq] = struct{}{}
+	}
+	return nil
+}
+
+// eachIntent tells of every intent and outcome of a chain from a number on.
+func (t *Trail) eachIntent(ctx context.Context, name string, from uint64, note func(seq uint64, intent bool, resolves uint64)) error {
+	for f, err := range t.medium.read(ctx, name, from) {
 		var e audit.Event
-		k, err := parseBlock(f.block)
+		var k block
 		if err == nil {
-			_, err = t.sealer.openBody(ctx, &k, seq, &e)
+			k, err = parseBlock(f.block)
+		}
+		if err == nil {
+			_, err = t.sealer.openBody(ctx, &k, place{name, f.seq}, &e)
 		}
 		if err != nil {
 			return fmt.Errorf("looking for open intents: %w", err)
 		}
 		if e.Outcome == audit.Intent || e.IntentSeq != 0 {
-			t.intents.note(seq, e.Outcome == audit.Intent, e.IntentSeq)
+			note(f.seq, e.Outcome == audit.Intent, e.IntentSeq)
 		}
-	}
-	for seq := range t.intents.open {
-		t.intents.before[seq] = struct{}{}
 	}
 	return nil
 }

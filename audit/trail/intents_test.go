@@ -11,47 +11,6 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 )
 
-func TestIntentsWithoutOutcomeAreFoundAfterACrash(t *testing.T) {
-	t.Parallel()
-	opt := testOptions(t, newFakeKeys())
-	tr := mustOpen(t, opt)
-	for range 30 {
-		mustRecord(t, tr, readEvent(1))
-	}
-	open := mustRecord(t, tr, intentEvent())
-	for range 30 {
-		tr.Queue(outcomeOf(mustRecord(t, tr, intentEvent())))
-	}
-	if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
-		t.Fatalf("intents of this process: %v, %v", got, err)
-	}
-	tr.Close()
-	for round := range 2 { // the low-water mark holds over several starts
-		tr = mustOpen(t, opt)
-		got, err := tr.OpenIntents(t.Context())
-		if err != nil || len(got) != 1 || got[0].Seq != open || got[0].Entities[0].ID == "" {
-			t.Fatalf("round %d: %+v, %v", round, got, err)
-		}
-		if round == 0 {
-			for range 20 {
-				mustRecord(t, tr, readEvent(1))
-			}
-		} else {
-			mustRecord(t, tr, outcomeOf(open))
-			if got, err := tr.OpenIntents(t.Context()); err != nil || len(got) != 0 {
-				t.Fatalf("after the outcome: %+v, %v", got, err)
-			}
-		}
-		tr.Close()
-	}
-	if tr = mustOpen(t, opt); len(tr.intents.open) != 0 {
-		t.Error("resolved intent is still open")
-	}
-	if low := tr.intents.lowWater(tr.last.seq); low != tr.last.seq+1 {
-		t.Errorf("low-water mark %d", low)
-	}
-}
-
 func TestCancelledIntentIsConcluded(t *testing.T) {
 	t.Parallel()
 	opt := testOptions(t, newFakeKeys())
@@ -73,7 +32,7 @@ func TestCancelledIntentIsConcluded(t *testing.T) {
 	held.Store(false)
 	close(hold)
 	eventually(t, "no outcome", func() bool { return tr.Status().Events == 2 })
-	if e, err := tr.Get(t.Context(), 2); err != nil || e.IntentSeq != 1 || e.Outcome != audit.SeriousFailure {
+	if e, err := tr.Get(t.Context(), "n1", 2); err != nil || e.IntentSeq != 1 || e.Outcome != audit.SeriousFailure {
 		t.Errorf("%+v, %v", e, err)
 	}
 }

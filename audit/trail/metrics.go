@@ -51,6 +51,9 @@ func newMetrics(t *Trail) (*metrics, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
+	if t.opt.adopted {
+		return &out, nil
+	}
 	out.gauges, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := t.Status()
 		o.ObserveInt64(spool, int64(s.Spooled))

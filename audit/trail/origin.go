@@ -18,6 +18,7 @@ const (
 	originName      = "origin.json"
 	checkpointsName = "checkpoints"
 	intentsName     = "intents.json"
+	historyName     = "history" // folder of chains that were moved here, each in a folder of its name
 )
 
 // formatVersion is the version of every file of the trail.
@@ -45,43 +46,56 @@ func validOrigin(s string) bool {
 	return true
 }
 
-// loadOrigin reads origin.json or creates it. A trail that belongs to another
-// origin or key is refused: continuing it would fork its history.
-func loadOrigin(opt Options, key ed25519.PrivateKey) (origin, error) {
-	pub, ok := key.Public().(ed25519.PublicKey)
-	if !ok || len(key) != ed25519.PrivateKeySize {
-		return origin{}, errors.New("audit checkpoint key is missing")
-	}
-	vkey, err := note.NewEd25519VerifierKey(opt.Origin, pub)
+// newOrigin describes a chain that begins.
+func newOrigin(name string, segmentRecords uint64, key ed25519.PublicKey) (origin, error) {
+	vkey, err := note.NewEd25519VerifierKey(name, key)
 	if err != nil {
 		return origin{}, fmt.Errorf("encoding the checkpoint key: %w", err)
 	}
-	got, err := readOrigin(opt.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return createOrigin(opt, vkey)
-	}
-	if err != nil {
-		return origin{}, err
-	}
-	if got.Name != opt.Origin || got.PublicKey != vkey {
-		return origin{}, fmt.Errorf("%w: the trail belongs to another origin or checkpoint key", ErrCorrupt)
-	}
-	return got, nil
+	return origin{Format: formatVersion, Name: name, SegmentRecords: segmentRecords, PublicKey: vkey}, nil
 }
 
-func createOrigin(opt Options, vkey string) (origin, error) {
-	if segs, _ := filepath.Glob(filepath.Join(opt.Dir, "*"+segmentSuffix)); len(segs) > 0 {
-		return origin{}, fmt.Errorf("%w: segments without %s", ErrCorrupt, originName)
+// continues refuses a chain that belongs to another origin or key: continuing
+// it would fork its history.
+func (o origin) continues(want origin) error {
+	if o.Name != want.Name || o.PublicKey != want.PublicKey {
+		return fmt.Errorf("%w: the trail belongs to another origin or checkpoint key", ErrCorrupt)
 	}
-	o := origin{Format: formatVersion, Name: opt.Origin, SegmentRecords: opt.SegmentRecords, PublicKey: vkey}
+	return nil
+}
+
+func (o origin) encode() []byte {
 	b, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	return append(b, '\n')
+}
+
+// loadOrigin reads origin.json or creates it.
+func (t *files) loadOrigin() (origin, error) {
+	want, err := newOrigin(t.name, t.records, t.key)
 	if err != nil {
 		return origin{}, err
 	}
-	if err := replaceFile(filepath.Join(opt.Dir, originName), append(b, '\n')); err != nil {
-		return origin{}, fmt.Errorf("creating %s: %w", originName, err)
+	got, err := readOrigin(t.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return want, createOrigin(t.dir, want)
 	}
-	return o, nil
+	if err != nil {
+		return origin{}, err
+	}
+	return got, got.continues(want)
+}
+
+func createOrigin(dir string, o origin) error {
+	if segs, _ := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix)); len(segs) > 0 {
+		return fmt.Errorf("%w: segments without %s", ErrCorrupt, originName)
+	}
+	if err := replaceFile(filepath.Join(dir, originName), o.encode()); err != nil {
+		return fmt.Errorf("creating %s: %w", originName, err)
+	}
+	return nil
 }
 
 func readOrigin(dir string) (origin, error) {

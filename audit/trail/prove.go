@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/note"
@@ -33,28 +34,49 @@ func (p Proof) Verify(publicKey string) error {
 	return merkle.Verify(merkle.Leaf(p.Leaf), p.Seq-1, c.size, p.Path, c.root)
 }
 
-// Prove returns the inclusion proof of an event under the newest checkpoint. An
-// event that no checkpoint covers yet is ErrNotFound.
-func (t *Trail) Prove(seq uint64) (Proof, error) {
-	signed, c := t.check.newest()
-	if seq == 0 || seq > c.size {
-		return Proof{}, ErrNotFound
-	}
-	f, err := t.frame(seq)
+// Prove returns the inclusion proof of an event of any chain under the newest
+// checkpoint. An event that no checkpoint covers yet is ErrNotFound.
+func (t *Trail) Prove(ctx context.Context, origin string, seq uint64) (Proof, error) {
+	signed, c, err := t.newestOf(ctx, origin)
 	if err != nil {
 		return Proof{}, err
 	}
-	path, err := merkle.Proof(t.source(), seq-1, c.size)
+	if seq == 0 || seq > c.size {
+		return Proof{}, ErrNotFound
+	}
+	f, err := t.frame(ctx, origin, seq)
+	if err != nil {
+		return Proof{}, err
+	}
+	tree, err := t.medium.tree(ctx, origin)
+	if err != nil {
+		return Proof{}, err
+	}
+	path, err := merkle.Proof(tree, seq-1, c.size)
 	if err != nil {
 		return Proof{}, fmt.Errorf("proving event %d: %w", seq, err)
 	}
 	return Proof{Seq: seq, Leaf: f.header.append(nil), Path: path, Checkpoint: signed}, nil
 }
 
+// newestOf is the newest checkpoint of a chain. Who gets the proof verifies it.
+func (t *Trail) newestOf(ctx context.Context, origin string) ([]byte, checkpoint, error) {
+	if origin == t.origin.Name {
+		signed, c := t.check.newest()
+		return signed, c, nil
+	}
+	signed, err := t.medium.checkpoint(ctx, origin)
+	if err != nil || signed == nil {
+		return nil, checkpoint{}, err
+	}
+	c, err := unverifiedCheckpoint(signed, origin)
+	return signed, c, err
+}
+
 // treeSource answers subtree hashes from the roots of full segments and the
 // leaf hashes in sidecars.
 type treeSource struct {
-	t     *Trail
+	t     *files
 	views []view
 }
 
@@ -71,7 +93,7 @@ func (s treeSource) Subtree(begin, end uint64) (merkle.Hash, error) {
 		if at == i*n && stop == at+n {
 			root, err := s.root(s.views[i])
 			if err == nil {
-				err = r.AppendSubtree(root, s.t.level())
+				err = r.AppendSubtree(root, s.t.origin.level())
 			}
 			if err != nil {
 				return merkle.Hash{}, err

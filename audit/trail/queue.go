@@ -12,6 +12,7 @@ type record struct {
 	seq      uint64
 	block    []byte
 	bodyHash merkle.Hash
+	frame    []byte // scratch of the writer
 	intent   bool   // a write that is about to commit
 	resolves uint64 // the intent that this outcome concludes
 	async    bool   // nobody waits

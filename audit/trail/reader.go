@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"sort"
 )
 
 // view is a consistent picture of one segment.
@@ -16,16 +15,16 @@ type view struct {
 }
 
 // views returns the segments with events, oldest first.
-func (t *Trail) views() []view {
+func (t *files) views() []view {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	out := make([]view, 0, len(t.closed)+1)
 	for _, s := range t.closed {
 		out = append(out, view{s.path, s.first, s.memory, s.firstTime, s.lastTime})
 	}
-	if a := t.active; len(a.offsets) > 0 {
+	if a := t.active; a != nil && len(a.offsets) > 0 {
 		e := a.entries
-		out = append(out, view{a.file.Name(), a.first, &e, e.times[0], e.times[len(e.times)-1]})
+		out = append(out, view{a.path, a.first, &e, e.times[0], e.times[len(e.times)-1]})
 	}
 	return out
 }
@@ -37,7 +36,7 @@ type reader struct {
 	side *sidecar
 }
 
-func (t *Trail) open(v view) (*reader, error) {
+func (t *files) open(v view) (*reader, error) {
 	f, err := os.Open(v.path)
 	if err != nil {
 		return nil, err
@@ -83,22 +82,4 @@ func (r *reader) frame(ordinal int, seq uint64) (frame, error) {
 		return frame{}, fmt.Errorf("%w: event %d", ErrCorrupt, seq)
 	}
 	return f, f.intact()
-}
-
-// frame reads one record by its sequence number.
-func (t *Trail) frame(seq uint64) (frame, error) {
-	views := t.views()
-	i := sort.Search(len(views), func(i int) bool { return views[i].first > seq }) - 1
-	if i < 0 || seq == 0 {
-		return frame{}, ErrNotFound
-	}
-	r, err := t.open(views[i])
-	if err != nil {
-		return frame{}, err
-	}
-	defer r.close()
-	if ordinal := seq - views[i].first; ordinal < uint64(r.count()) {
-		return r.frame(int(ordinal), seq)
-	}
-	return frame{}, ErrNotFound
 }

@@ -15,9 +15,9 @@ var _ audit.Recorder = (*Trail)(nil)
 
 // Record seals the event, waits until it is on stable storage and returns its
 // receipt. audit.ErrUnavailable: the trail is full, failed, closed, or a key is
-// out of reach; nothing may be disclosed. When ctx ends while the event waits,
-// it may become durable all the same; a waiting intent is then concluded here
-// by an outcome of its own.
+// out of reach; nothing may be disclosed. When ctx ends or the database fails
+// while the event waits, it may become durable all the same; a waiting intent is
+// then concluded here by an outcome of its own.
 func (t *Trail) Record(ctx context.Context, e audit.Event) (audit.Receipt, error) {
 	start := time.Now()
 	r, err := t.submit(ctx, &e, false)
@@ -25,10 +25,17 @@ func (t *Trail) Record(ctx context.Context, e audit.Event) (audit.Receipt, error
 		t.met.refuse(ctx, err)
 		return audit.Receipt{}, err
 	}
-	seq := r.seq
+	seq, intent := r.seq, r.intent
 	select {
 	case err = <-r.done:
 		records.Put(r)
+		if err == nil && intent && !t.medium.held() { // whoever took the chain has concluded it
+			err = errOutage
+			t.cancelled(e, seq)
+		}
+	case <-t.outage.begins():
+		go t.abandon(r, e)
+		err = errOutage
 	case <-ctx.Done():
 		go t.abandon(r, e)
 		return audit.Receipt{}, fmt.Errorf("waiting for the audit trail: %w", ctx.Err())
@@ -51,7 +58,12 @@ func (t *Trail) abandon(r *record, e audit.Event) {
 	if err != nil || !intent {
 		return
 	}
-	e.Outcome, e.IntentSeq, e.Reason = audit.SeriousFailure, seq, "cancelled"
+	t.cancelled(e, seq)
+}
+
+// cancelled concludes an intent that nobody will carry out.
+func (t *Trail) cancelled(e audit.Event, intent uint64) {
+	e.Outcome, e.IntentSeq, e.Reason = audit.SeriousFailure, intent, "cancelled"
 	t.Queue(e)
 }
 
@@ -73,6 +85,9 @@ func (t *Trail) submit(ctx context.Context, e *audit.Event, async bool) (*record
 	if err := t.failure(); err != nil {
 		return nil, err
 	}
+	if t.outage.down() || !t.medium.held() {
+		return nil, errOutage
+	}
 	if err := t.space.admit(e); err != nil {
 		return nil, err
 	}
@@ -91,10 +106,15 @@ func (t *Trail) submit(ctx context.Context, e *audit.Event, async bool) (*record
 	}
 	r.seq, r.async = seq, async
 	r.intent, r.resolves = e.Outcome == audit.Intent, e.IntentSeq
-	r.block = r.draft.appendBlock(r.block[:0], t.origin.Name, seq)
-	r.bodyHash = sha256.Sum256(r.block)
+	r.seal(t.origin.Name)
 	t.queue.put(r)
 	return r, nil
+}
+
+// seal makes the block of a record whose place is known. It cannot fail.
+func (r *record) seal(origin string) {
+	r.block = r.draft.appendBlock(r.block[:0], origin, r.seq)
+	r.bodyHash = sha256.Sum256(r.block)
 }
 
 // spool holds queued events that could not be taken: the disk is full or a key
@@ -139,7 +159,7 @@ func (t *Trail) spoolLoop() {
 		case <-t.stop:
 			return
 		case <-tick.C:
-			if t.failure() == nil {
+			if t.failure() == nil && !t.outage.down() && t.medium.held() {
 				t.spool.drain(t)
 				t.flushPreAuth(false)
 			}

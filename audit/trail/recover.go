@@ -3,42 +3,43 @@ package trail
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
-
-	"github.com/fieldseal/fieldseal/audit/merkle"
 )
 
 // recover reads the segments, rebuilds missing sidecars and continues the last
-// segment. It returns how many torn bytes it cut. Only bytes that no whole
-// record vouches for are cut; anything else is ErrCorrupt.
-func (t *Trail) recover() (torn int, err error) {
-	files, err := listSegments(t.opt.Dir)
+// segment. Only bytes that no whole record vouches for are cut; anything else is
+// ErrCorrupt. Of a chain that is only read no record is cut.
+func (t *files) recover(st *start) (err error) {
+	files, err := listSegments(t.dir)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(files) == 0 {
-		t.active, err = t.createActive(1)
-		return 0, err
+		if !t.readOnly {
+			t.active, err = t.createActive(1)
+		}
+		return err
 	}
 	n := t.origin.SegmentRecords
 	for i, f := range files {
 		if f.first != uint64(i)*n+1 {
-			return 0, fmt.Errorf("%w: segment %s follows a gap", ErrCorrupt, filepath.Base(f.path))
+			return fmt.Errorf("%w: segment %s follows a gap", ErrCorrupt, filepath.Base(f.path))
 		}
 	}
 	last := len(files) - 1
 	for _, f := range files[:last] {
-		if err := t.loadClosed(f); err != nil {
-			return 0, err
+		if err := t.loadClosed(f, st); err != nil {
+			return err
 		}
 	}
-	return t.loadActive(files[last])
+	return t.loadActive(files[last], st)
 }
 
 // loadClosed takes in a full segment by its sidecar, which it rebuilds when it
 // is missing or damaged.
-func (t *Trail) loadClosed(f segmentFile) error {
+func (t *files) loadClosed(f segmentFile, st *start) error {
 	n := t.origin.SegmentRecords
 	side, err := openSidecar(sidecarPath(f.path), f.first, n)
 	if errors.Is(err, errSidecar) {
@@ -55,24 +56,18 @@ func (t *Trail) loadClosed(f segmentFile) error {
 	if _, s.firstTime, _, err = side.row(0); err != nil {
 		return err
 	}
-	if _, s.lastTime, t.last.hash, err = side.row(side.count() - 1); err != nil {
+	if _, s.lastTime, st.last.hash, err = side.row(side.count() - 1); err != nil {
 		return err
 	}
-	t.last.seq, t.last.time = f.first+n-1, s.lastTime
+	st.last.seq, st.last.time = f.first+n-1, s.lastTime
 	t.closed = append(t.closed, s)
-	return t.tree.AppendSubtree(s.root, t.level())
+	return st.tree.AppendSubtree(s.root, t.origin.level())
 }
 
 // level is the height of a full segment's subtree.
-func (t *Trail) level() uint {
-	l := uint(0)
-	for uint64(1)<<l < t.origin.SegmentRecords {
-		l++
-	}
-	return l
-}
+func (o origin) level() uint { return uint(bits.TrailingZeros64(o.SegmentRecords)) }
 
-func (t *Trail) rebuild(f segmentFile) error {
+func (t *files) rebuild(f segmentFile) error {
 	e, sc, err := t.scanEntries(f)
 	if err != nil {
 		return err
@@ -85,7 +80,7 @@ func (t *Trail) rebuild(f segmentFile) error {
 }
 
 // scanEntries reads the frames of a segment up to the first that is not whole.
-func (t *Trail) scanEntries(f segmentFile) (*entries, *scanner, error) {
+func (t *files) scanEntries(f segmentFile) (*entries, *scanner, error) {
 	sc, err := openScanner(f, t.origin.SegmentRecords)
 	if err != nil {
 		return nil, nil, err
@@ -111,49 +106,48 @@ func (t *Trail) scanEntries(f segmentFile) (*entries, *scanner, error) {
 }
 
 // loadActive continues the last segment behind its last whole record.
-func (t *Trail) loadActive(f segmentFile) (torn int, err error) {
+func (t *files) loadActive(f segmentFile, st *start) error {
 	e, sc, err := t.scanEntries(f)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer sc.file.Close()
 	rest, err := sc.rest()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if vouched(rest, f.first+uint64(len(e.offsets)), f.first+t.origin.SegmentRecords-1) {
-		return 0, fmt.Errorf("%w: event %d was durable and is damaged", ErrCorrupt, f.first+uint64(len(e.offsets)))
-	}
-	if !sc.started {
-		t.active, err = t.createActive(f.first)
-		return 0, err
-	}
-	a := &active{first: f.first, off: sc.off, entries: *e}
-	if a.file, err = os.OpenFile(f.path, os.O_RDWR, 0); err != nil {
-		return 0, err
-	}
-	t.active = a
-	if err := a.file.Truncate(a.off); err != nil {
-		return 0, fmt.Errorf("cutting a torn tail: %w", err)
-	}
-	a.allocated = a.off
-	if err := a.file.Sync(); err != nil {
-		return 0, fmt.Errorf("syncing the last segment: %w", err)
+		return fmt.Errorf("%w: event %d was durable and is damaged", ErrCorrupt, f.first+uint64(len(e.offsets)))
 	}
 	for i := range e.leaves {
-		t.tree.Append(e.leaves[i])
+		st.tree.Append(e.leaves[i])
 	}
 	if n := len(e.leaves); n > 0 {
-		t.last = lastRecord{f.first + uint64(n) - 1, e.times[n-1], e.leaves[n-1]}
+		st.last = lastRecord{f.first + uint64(n) - 1, e.times[n-1], e.leaves[n-1]}
 	}
-	return len(rest), nil
+	st.torn = len(rest)
+	if !sc.started && !t.readOnly {
+		t.active, err = t.createActive(f.first)
+		return err
+	}
+	a := &active{path: f.path, first: f.first, off: sc.off, allocated: sc.off, entries: *e}
+	t.active = a
+	if t.readOnly {
+		return nil
+	}
+	return a.reopen()
 }
 
-// rootAt is the Merkle root over the first size events, for size up to the
-// number of durable events.
-func (t *Trail) rootAt(size uint64) (merkle.Hash, error) {
-	if size == 0 {
-		return merkle.Empty(), nil
+// reopen cuts what follows the whole records, to be written behind them.
+func (a *active) reopen() (err error) {
+	if a.file, err = os.OpenFile(a.path, os.O_RDWR, 0); err != nil {
+		return err
 	}
-	return t.source().Subtree(0, size)
+	if err := a.file.Truncate(a.off); err != nil {
+		return fmt.Errorf("cutting a torn tail: %w", err)
+	}
+	if err := a.file.Sync(); err != nil {
+		return fmt.Errorf("syncing the last segment: %w", err)
+	}
+	return nil
 }

@@ -46,7 +46,7 @@ func TestErasureThroughTheKeyringUnlinksThePatient(t *testing.T) {
 	}
 	mustRecord(t, tr, readEvent(1)) // a new generation with another pseudonym
 	for seq, erased := range map[uint64]bool{1: true, 2: false, 3: false} {
-		e, err := tr.Get(t.Context(), seq)
+		e, err := tr.Get(t.Context(), "n1", seq)
 		if err != nil || e.Entities[0].Erased != erased {
 			t.Errorf("event %d: %+v, %v", seq, e.Entities, err)
 		}
@@ -55,7 +55,7 @@ func TestErasureThroughTheKeyringUnlinksThePatient(t *testing.T) {
 	fresh := NewRingKeys(ring, table) // as after a restart
 	opt.Keys = fresh
 	tr = mustOpen(t, opt)
-	if e, err := tr.Get(t.Context(), 2); err != nil || e.Entities[0].Patients[0] != patient(2) {
+	if e, err := tr.Get(t.Context(), "n1", 2); err != nil || e.Entities[0].Patients[0] != patient(2) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	if _, err := fresh.Patient(t.Context(), Pseudonym{9}); !errors.Is(err, ErrErased) {

@@ -93,7 +93,7 @@ func (s *scanner) next() (f frame, ok bool, err error) {
 	}
 	f, ok = parseFrame(s.buf)
 	if ok {
-		s.off += int64(f.size)
+		s.off += int64(len(f.raw))
 	}
 	return f, ok, nil
 }

@@ -34,12 +34,11 @@ const (
 	sealedPatient = 2
 )
 
-// sealer seals and opens the parts of one origin's records. Epoch bodies are
+// sealer seals and opens the parts of records. Epoch bodies are
 // sealed under a subkey of the epoch key with a salt of its own for each
 // process, each patient's entry under the patient's key directly.
 type sealer struct {
 	keys    Keys
-	origin  string
 	current atomic.Pointer[subkey]
 	mu      sync.Mutex // guards renewal of current
 }
@@ -51,7 +50,7 @@ type subkey struct {
 	used  atomic.Uint64
 }
 
-func newSealer(keys Keys, origin string) *sealer { return &sealer{keys: keys, origin: origin} }
+func newSealer(keys Keys) *sealer { return &sealer{keys: keys} }
 
 // newGCM is the approved form of AES-GCM: the nonce is random, made inside and
 // stands before the ciphertext (FIPS 140-3 IG C.H).

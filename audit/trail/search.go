@@ -1,14 +1,14 @@
 package trail
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
-	"github.com/fieldseal/fieldseal/audit/merkle"
 )
 
 // MaxLimit bounds one page of Search.
@@ -22,8 +22,8 @@ type Query struct {
 	From, To time.Time
 	Kinds    []audit.Kind
 	Subtypes []Subtype
-	Before   uint64 // only events with a lower sequence number; zero: all
-	Limit    int    // 1 to MaxLimit; outside: MaxLimit
+	Before   Position // only events before this place
+	Limit    int      // 1 to MaxLimit; outside: MaxLimit
 }
 
 // Subtype names a type of event with its subtype.
@@ -32,26 +32,55 @@ type Subtype struct {
 	Subtype string
 }
 
-// Get returns one event, or ErrNotFound. What was sealed under the keys of an
-// erased patient is absent.
-func (t *Trail) Get(ctx context.Context, seq uint64) (audit.Entry, error) {
-	f, err := t.frame(seq)
+// Position is the place of an event in the order of all chains: by time, of one
+// time by name of the chain and sequence number. The zero Position begins.
+type Position struct {
+	Time   time.Time // in whole microseconds
+	Origin string
+	Seq    uint64
+}
+
+func (p Position) compare(q Position) int {
+	return cmp.Or(p.Time.Compare(q.Time), cmp.Compare(p.Origin, q.Origin), cmp.Compare(p.Seq, q.Seq))
+}
+
+// PositionOf is where the page behind an entry goes on.
+func PositionOf(e audit.Entry) Position {
+	return Position{Time: e.Time, Origin: e.Origin, Seq: e.Seq}
+}
+
+// Get returns one event of a chain, or ErrNotFound. What was sealed under the
+// keys of an erased patient is absent.
+func (t *Trail) Get(ctx context.Context, origin string, seq uint64) (audit.Entry, error) {
+	f, err := t.frame(ctx, origin, seq)
 	if err != nil {
 		return audit.Entry{}, err
 	}
-	return t.entry(ctx, &f)
+	return t.entry(ctx, &found{origin, f})
 }
 
-func (t *Trail) entry(ctx context.Context, f *frame) (audit.Entry, error) {
-	e, err := t.sealer.openEvent(ctx, f.block, f.seq)
+// frame reads one record.
+func (t *Trail) frame(ctx context.Context, origin string, seq uint64) (frame, error) {
+	if seq == 0 {
+		return frame{}, ErrNotFound
+	}
+	for f, err := range t.medium.read(ctx, origin, seq) {
+		return f, err
+	}
+	return frame{}, ErrNotFound
+}
+
+func (t *Trail) entry(ctx context.Context, f *found) (audit.Entry, error) {
+	e, err := t.sealer.openEvent(ctx, f.block, place{f.origin, f.seq})
 	if err != nil {
 		return audit.Entry{}, err
 	}
-	return audit.Entry{Origin: t.origin.Name, Seq: f.seq, Time: time.UnixMicro(f.time).UTC(), Event: e}, nil
+	return audit.Entry{Origin: f.origin, Seq: f.seq, Time: time.UnixMicro(f.time).UTC(), Event: e}, nil
 }
 
-// Search returns matching events, newest first, at most q.Limit of them. The
-// next page starts with Before set to the last sequence number. ErrErased: the
+// Search returns matching events of all chains, newest first, at most q.Limit
+// of them. The next page starts with Before set to the position of the last
+// one; events that come meanwhile neither repeat nor hide any. ErrErased: the
 // keys of q.Patient were destroyed, so its events can no longer be told.
 func (t *Trail) Search(ctx context.Context, q Query) ([]audit.Entry, error) {
 	clauses, err := t.clauses(ctx, q)
@@ -61,26 +90,33 @@ func (t *Trail) Search(ctx context.Context, q Query) ([]audit.Entry, error) {
 	if q.Limit <= 0 || q.Limit > MaxLimit {
 		q.Limit = MaxLimit
 	}
+	look := find{clauses: clauses, to: math.MaxInt64, before: q.Before, limit: q.Limit}
+	if !q.From.IsZero() {
+		look.from = q.From.UnixMicro()
+	}
+	if !q.To.IsZero() {
+		look.to = q.To.UnixMicro()
+	}
 	var out []audit.Entry
-	for _, v := range slices.Backward(t.views()) {
-		if len(out) == q.Limit {
-			break
-		}
-		if v.outside(q) {
-			continue
-		}
-		if err := t.searchSegment(ctx, v, q, clauses, &out); err != nil {
+	for {
+		got, err := t.medium.find(ctx, look)
+		if err != nil {
 			return nil, err
 		}
+		for i := range got {
+			e, err := t.entry(ctx, &got[i])
+			if err != nil {
+				return nil, err
+			}
+			if q.matches(&e) {
+				out = append(out, e)
+			}
+		}
+		if len(got) < look.limit || len(out) == q.Limit {
+			return out, nil
+		}
+		look.before, look.limit = got[len(got)-1].position(), q.Limit-len(out)
 	}
-	return out, nil
-}
-
-// outside reports whether no event of the segment can match by time or place.
-func (v view) outside(q Query) bool {
-	return (q.Before != 0 && v.first >= q.Before) ||
-		(!q.From.IsZero() && v.lastTime < q.From.UnixMicro()) ||
-		(!q.To.IsZero() && v.firstTime > q.To.UnixMicro())
 }
 
 // clauses turns the query into terms: an event matches when it carries one
@@ -110,96 +146,6 @@ func (t *Trail) clauses(ctx context.Context, q Query) ([][]uint64, error) {
 	return out, nil
 }
 
-func (t *Trail) searchSegment(ctx context.Context, v view, q Query, clauses [][]uint64, out *[]audit.Entry) error {
-	r, err := t.open(v)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	lo, hi, err := r.window(v.first, q)
-	if err != nil {
-		return err
-	}
-	match, err := r.match(clauses)
-	if err != nil {
-		return err
-	}
-	for i := hi - 1; i >= lo && len(*out) < q.Limit; i-- {
-		if match != nil {
-			if match = match[:sort.Search(len(match), func(n int) bool { return int(match[n]) > i })]; len(match) == 0 {
-				return nil
-			}
-			if i = int(match[len(match)-1]); i < lo {
-				return nil
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		f, err := r.frame(i, v.first+uint64(i))
-		if err != nil {
-			return err
-		}
-		e, err := t.entry(ctx, &f)
-		if err != nil {
-			return err
-		}
-		if q.matches(&e) {
-			*out = append(*out, e)
-		}
-	}
-	return nil
-}
-
-// window narrows the ordinals of a segment by date and position; times never
-// decrease within a trail.
-func (r *reader) window(first uint64, q Query) (lo, hi int, err error) {
-	n := r.count()
-	if q.Before != 0 && q.Before-first < uint64(n) {
-		n = int(q.Before - first)
-	}
-	at := func(i int) int64 {
-		_, when, _, rerr := r.row(i)
-		if rerr != nil {
-			err = rerr
-		}
-		return when
-	}
-	hi = n
-	if !q.From.IsZero() {
-		lo = sort.Search(n, func(i int) bool { return at(i) >= q.From.UnixMicro() })
-	}
-	if !q.To.IsZero() {
-		hi = sort.Search(n, func(i int) bool { return at(i) > q.To.UnixMicro() })
-	}
-	return lo, hi, err
-}
-
-// match intersects the clauses; nil means that every record matches.
-func (r *reader) match(clauses [][]uint64) ([]uint32, error) {
-	var all []uint32
-	for i, clause := range clauses {
-		var some []uint32
-		for _, term := range clause {
-			p, err := r.postings(term)
-			if err != nil {
-				return nil, err
-			}
-			some = append(some, p...)
-		}
-		slices.Sort(some)
-		some = slices.Compact(some)
-		if i > 0 {
-			some = slices.DeleteFunc(some, func(o uint32) bool { _, ok := slices.BinarySearch(all, o); return !ok })
-		}
-		all = some
-		if all == nil {
-			all = []uint32{}
-		}
-	}
-	return all, nil
-}
-
 // matches rechecks an opened event: 64-bit terms may collide.
 func (q *Query) matches(e *audit.Entry) bool {
 	if q.Agent != "" && e.Agent.Subject != q.Agent && e.Agent.Who != q.Agent {
@@ -213,6 +159,3 @@ func (q *Query) matches(e *audit.Entry) bool {
 	}
 	return slices.Contains(q.Kinds, e.Kind) || slices.Contains(q.Subtypes, Subtype{e.Kind, e.Event.Subtype})
 }
-
-// source is the Merkle tree over all durable events.
-func (t *Trail) source() merkle.Source { return treeSource{t, t.views()} }

@@ -61,15 +61,16 @@ type segment struct {
 	first uint64
 	root  merkle.Hash
 	// memory holds the entries until the sidecar is written; guarded by
-	// Trail.mu.
+	// files.mu.
 	memory              *entries
 	firstTime, lastTime int64
 }
 
 // active is the segment that the writer appends to. Only the writer changes
-// it, under Trail.mu.
+// it, under files.mu.
 type active struct {
-	file      *os.File
+	path      string
+	file      *os.File // nil: the chain is only read
 	first     uint64
 	off       int64 // end of the durable records
 	allocated int64
@@ -77,18 +78,18 @@ type active struct {
 }
 
 // chunk is how much disk is reserved at a time.
-func (t *Trail) chunk() int64 {
+func (t *files) chunk() int64 {
 	return min(max(int64(t.origin.SegmentRecords)*1024, 64<<10), 8<<20)
 }
 
 // createActive starts a new segment, durable on return.
-func (t *Trail) createActive(first uint64) (*active, error) {
-	path := filepath.Join(t.opt.Dir, segmentName(first))
+func (t *files) createActive(first uint64) (*active, error) {
+	path := filepath.Join(t.dir, segmentName(first))
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	a := &active{file: f, first: first, off: segmentHeader}
+	a := &active{path: path, file: f, first: first, off: segmentHeader}
 	if err := t.initActive(a); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("creating a segment: %w", err)
@@ -96,32 +97,32 @@ func (t *Trail) createActive(first uint64) (*active, error) {
 	return a, nil
 }
 
-func (t *Trail) initActive(a *active) error {
+func (t *files) initActive(a *active) error {
 	if err := t.reserve(a, segmentHeader); err != nil {
 		return err
 	}
 	head := appendSegmentHeader(nil, a.first, t.origin.SegmentRecords)
-	if err := t.opt.disk.write(a.file, head, 0); err != nil {
+	if err := t.disk.write(a.file, head, 0); err != nil {
 		return err
 	}
 	if err := a.file.Sync(); err != nil {
 		return err
 	}
-	return syncDir(t.opt.Dir)
+	return syncDir(t.dir)
 }
 
 // reserve makes sure that the file reaches need bytes, and reserves ahead so
 // that a full disk is noticed while there is still room for what already has a
 // place in the log.
-func (t *Trail) reserve(a *active, need int64) error {
+func (t *files) reserve(a *active, need int64) error {
 	chunk := t.chunk()
 	if need+chunk/2 <= a.allocated {
 		return nil
 	}
 	target := (need + chunk + chunk/2) / chunk * chunk
-	if err := t.opt.disk.allocate(a.file, a.allocated, target-a.allocated); err != nil {
+	if err := t.disk.allocate(a.file, a.allocated, target-a.allocated); err != nil {
 		if isFull(err) && need <= a.allocated {
-			t.space.exhausted()
+			t.exhausted()
 			return nil
 		}
 		return err
@@ -131,7 +132,7 @@ func (t *Trail) reserve(a *active, need int64) error {
 }
 
 // seal turns the full active segment into an immutable one.
-func (t *Trail) seal() (*segment, error) {
+func (t *files) seal() (*segment, error) {
 	a := t.active
 	if err := a.file.Truncate(a.off); err != nil {
 		return nil, fmt.Errorf("closing a segment: %w", err)
@@ -141,7 +142,7 @@ func (t *Trail) seal() (*segment, error) {
 	}
 	memory := a.entries
 	return &segment{
-		path: a.file.Name(), first: a.first, root: merkle.RootOf(a.leaves), memory: &memory,
+		path: a.path, first: a.first, root: merkle.RootOf(a.leaves), memory: &memory,
 		firstTime: a.times[0], lastTime: a.times[len(a.times)-1],
 	}, nil
 }

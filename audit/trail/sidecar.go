@@ -60,7 +60,7 @@ func encodeSidecar(first uint64, e *entries) []byte {
 // writeSidecar writes the sidecar of a full segment and forgets the copy in
 // memory. A failure leaves the copy in memory: the sidecar is rebuilt when the
 // trail is opened next.
-func (t *Trail) writeSidecar(s *segment) {
+func (t *files) writeSidecar(s *segment) {
 	if err := replaceFile(sidecarPath(s.path), encodeSidecar(s.first, s.memory)); err != nil {
 		return
 	}

@@ -21,8 +21,7 @@ const spaceInterval = time.Second
 
 // space keeps part of the disk for events that must not be refused.
 type space struct {
-	state   atomic.Int32
-	stepped atomic.Bool // the clock went back and that was recorded
+	state atomic.Int32
 }
 
 // refresh looks at the free space and sets the state.

@@ -1,6 +1,9 @@
 package trail
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Status is the state of an open trail, for readiness and operators.
 type Status struct {
@@ -20,7 +23,7 @@ type Status struct {
 // data.
 func (t *Trail) Status() Status {
 	t.mu.RLock()
-	s := Status{Origin: t.origin.Name, Events: t.last.seq, Segments: len(t.closed) + 1, Last: time.UnixMicro(t.last.time).UTC()}
+	s := Status{Origin: t.origin.Name, Events: t.last.seq, Segments: t.medium.segments(), Last: time.UnixMicro(t.last.time).UTC()}
 	t.mu.RUnlock()
 	s.Queued, s.Spooled = t.queue.depth(), t.spool.len()
 	t.check.mu.Lock()
@@ -36,7 +39,13 @@ func (t *Trail) Status() Status {
 	if t.space.state.Load() != spaceEnough {
 		s.Available, s.Problem = false, "the audit disk has no space left"
 	}
-	if err := t.failure(); err != nil {
+	if t.outage.down() || !t.medium.held() {
+		s.Available, s.Problem = false, "the database does not take events"
+	}
+	switch err := t.failure(); {
+	case errors.Is(err, errForeign):
+		s.Available, s.Problem = false, "another process writes this node's chain; give each node a name of its own and restart"
+	case err != nil:
 		s.Available, s.Problem = false, "writing the audit trail failed; restart after the disk is repaired"
 	}
 	return s

@@ -1,9 +1,11 @@
-// Package trail is the durable audit log on local files: append-only segments
-// of sealed records, group commit, a Merkle tree with signed checkpoints, a
-// witness outside, search by keyed terms, and offline verification.
+// Package trail is the durable audit log: sealed records in one hash chain per
+// node, group commit, a Merkle tree with signed checkpoints, a witness outside,
+// search by keyed terms, and offline verification. Records lie in segment files
+// of one node (files.go) or in a database that several nodes share (shared.go);
+// the records themselves are the same bytes.
 //
 // Start with Open, then Trail.Record (record.go), the writer (writer.go) and
-// Verify (verify.go). The bytes on disk are described in docs/format/trail.md;
+// Verify (verify.go). The stored bytes are described in docs/format/trail.md;
 // what one release wrote, every later one opens.
 //
 // Security: event bodies are sealed under an epoch key, what concerns a patient
@@ -16,10 +18,9 @@ package trail
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/merkle"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 var (
@@ -35,7 +37,7 @@ var (
 	ErrCorrupt = errors.New("audit trail is corrupt")
 	// ErrNotFound means that no event has the sequence number.
 	ErrNotFound = errors.New("no such audit event")
-	// ErrLocked means that another process has the trail open.
+	// ErrLocked means that another process has the chain open.
 	ErrLocked = errors.New("audit trail is open in another process")
 	// ErrTooLarge means that an event exceeds MaxEventBytes.
 	ErrTooLarge = errors.New("audit event is too large")
@@ -46,6 +48,11 @@ const (
 	// DefaultSegmentRecords is the number of records in a full segment, about
 	// 40 MB of typical events: one fsync of a directory per 65,536 events.
 	DefaultSegmentRecords = 1 << 16
+	// DefaultSharedSegmentRecords is the same in a database, where a segment is
+	// only a subtree whose root is kept: a start reads one segment at most.
+	DefaultSharedSegmentRecords = 1 << 13
+	// DefaultLease is how long a node that was killed keeps its name.
+	DefaultLease = 15 * time.Second
 	// DefaultMinFree is the free disk space below which ordinary events are
 	// refused.
 	DefaultMinFree = 256 << 20
@@ -60,49 +67,70 @@ const (
 	MaxEventBytes = 4 << 20
 )
 
-// Options configure a trail. Dir, Origin and Keys are required.
+// Options configure a trail. Origin and Keys are required, and either Dir or Log
+// with Leases.
 type Options struct {
-	Dir     string // created with mode 0700
+	Dir string // the local form: a folder, created with mode 0700
+	// Log is the form that nodes share. Leases is a table in the same database
+	// that says which node is alive.
+	Log    Log
+	Leases repository.Table
+	Lease  time.Duration // how long a name is kept without a sign of life
+	// Alone says that the caller made sure that no other process has this name:
+	// Open then takes a lease that is still running at once.
+	Alone bool
+	// OrphanGrace is how much longer until Orphans names a chain.
+	OrphanGrace time.Duration
+
 	Origin  string // name of this node's chain: 1–32 of a–z, 0–9
 	Keys    Keys
 	Witness string // file outside the data folder's trust domain; empty: none
-	// MinFree is the disk reserve in bytes. Ordinary events stop there; events
-	// that conclude intents and security events stop at a quarter of it.
+	// MinFree is the disk reserve of the local form in bytes. Ordinary events
+	// stop there; events that conclude intents and security events stop at a
+	// quarter of it.
 	MinFree          uint64
-	SegmentRecords   uint64 // power of two from 16; fixed when Dir is created
+	SegmentRecords   uint64 // power of two from 16; fixed when the chain begins
 	CheckpointEvery  time.Duration
 	CheckpointEvents uint64
 	Now              func() time.Time
-	// OnFailure is called once when an I/O error latched the trail.
+	// OnFailure is called once when a failure latched the trail.
 	OnFailure func(error)
 
-	disk disk // faults for tests; the zero disk is the real one
+	disk    disk // faults for tests; the zero disk is the real one
+	adopted bool // another node's chain: it has no gauges of its own
 }
 
 func (o *Options) setDefaults() {
-	if o.MinFree == 0 {
-		o.MinFree = DefaultMinFree
+	setDefault(&o.MinFree, DefaultMinFree)
+	if o.Log != nil {
+		setDefault(&o.SegmentRecords, DefaultSharedSegmentRecords)
 	}
-	if o.SegmentRecords == 0 {
-		o.SegmentRecords = DefaultSegmentRecords
-	}
-	if o.CheckpointEvery <= 0 {
-		o.CheckpointEvery = DefaultCheckpointEvery
-	}
-	if o.CheckpointEvents == 0 {
-		o.CheckpointEvents = DefaultCheckpointEvents
-	}
+	setDefault(&o.SegmentRecords, DefaultSegmentRecords)
+	setDefault(&o.Lease, DefaultLease)
+	setDefault(&o.OrphanGrace, DefaultOrphanGrace)
+	setDefault(&o.CheckpointEvery, DefaultCheckpointEvery)
+	setDefault(&o.CheckpointEvents, DefaultCheckpointEvents)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	o.disk.setDefaults()
 }
 
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
 // Validate reports every problem at once.
 func (o Options) Validate() error {
 	var errs []error
-	if o.Dir == "" {
-		errs = append(errs, errors.New("audit trail: folder is missing"))
+	if (o.Dir == "") == (o.Log == nil) {
+		errs = append(errs, errors.New("audit trail: either a folder or a log of a database is needed"))
+	}
+	if (o.Log == nil) != (o.Leases == nil) {
+		errs = append(errs, errors.New("audit trail: a log of a database needs a table of leases"))
 	}
 	if !validOrigin(o.Origin) {
 		errs = append(errs, errors.New("audit trail: origin must be 1 to 32 of a-z and 0-9"))
@@ -120,30 +148,33 @@ func (o Options) Validate() error {
 // stops, in this order: new events, the spool, the writer, the checkpointer.
 type Trail struct {
 	opt    Options
+	medium medium
 	origin origin
-	lock   *os.File
 	sealer *sealer
 	terms  *termer
 	signer note.Signer
 	met    *metrics
 
-	queue   queue   // tickets and records on their way to the writer
-	space   space   // disk reserve
-	spool   spool   // queued events that could not be taken yet
-	intents intents // intents without an outcome
-	pre     preauth // failures before authentication, per peer and minute
+	queue   queue       // tickets and records on their way to the writer
+	space   space       // disk reserve
+	outage  outage      // the database does not answer
+	spool   spool       // queued events that could not be taken yet
+	intents intents     // intents without an outcome
+	watch   watch       // leases of other nodes
+	pre     preauth     // failures before authentication, per peer and minute
+	stepped atomic.Bool // the clock went back and that was recorded
 
-	failed atomic.Pointer[error] // latched I/O failure
+	failed atomic.Pointer[error] // latched failure
 
-	mu     sync.RWMutex // guards what follows; written by the writer only
-	closed []*segment   // full segments, oldest first
-	active *active
-	tree   merkle.Range
-	last   lastRecord
+	mu   sync.RWMutex // guards what follows; written by the writer only
+	tree merkle.Range
+	last lastRecord
 
 	check   checkpointer
 	stop    chan struct{}
-	written chan struct{} // closed when the writer has ended
+	written chan struct{}   // closed when the writer has ended
+	writing context.Context // of the writer and the checkpointer; ends a while after stop
+	abort   context.CancelFunc
 	once    sync.Once
 	wg      sync.WaitGroup
 }
@@ -155,106 +186,136 @@ type lastRecord struct {
 	hash merkle.Hash
 }
 
-// Open opens or creates the trail in Dir, cuts a torn tail that was never
+// closeGrace bounds how long Close waits for a database that does not answer.
+// What is lost then was never acknowledged.
+const closeGrace = 5 * time.Second
+
+// Open opens or creates the node's chain, cuts a torn tail that was never
 // acknowledged, and starts its goroutines. It refuses with ErrCorrupt a trail
 // that lost acknowledged records or contradicts its checkpoints or the witness,
-// and with ErrLocked one that is open elsewhere.
+// and with ErrLocked a chain that another process writes. In a database it waits
+// until the lease of a process that was killed has ended.
 func Open(ctx context.Context, opt Options) (*Trail, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
 	opt.setDefaults()
-	if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the audit folder: %w", err)
+	t := &Trail{opt: opt, stop: make(chan struct{}), written: make(chan struct{})}
+	t.writing, t.abort = context.WithCancel(context.Background())
+	pub, ok := opt.Keys.CheckpointKey().Public().(ed25519.PublicKey)
+	if !ok || len(pub) != ed25519.PublicKeySize {
+		return nil, errors.New("audit checkpoint key is missing")
 	}
-	lock, err := lockDir(filepath.Join(opt.Dir, lockName))
+	t.outage.init()
+	if opt.Log == nil {
+		t.medium = &files{dir: opt.Dir, name: opt.Origin, key: pub, records: opt.SegmentRecords, disk: opt.disk, exhausted: t.space.exhausted}
+	} else {
+		t.medium = newShared(opt, pub, t.outage.set, t.fail)
+	}
+	err := t.load(ctx)
+	for n := 0; n < 3 && errors.Is(err, errForeign); n++ { // the process before wrote until now
+		err = t.load(ctx)
+	}
 	if err != nil {
-		return nil, err
+		t.abort()
+		return nil, errors.Join(err, t.medium.close())
 	}
-	t := &Trail{opt: opt, lock: lock, stop: make(chan struct{}), written: make(chan struct{})}
-	if err := t.load(ctx); err != nil {
-		if t.active != nil {
-			t.active.file.Close()
-		}
-		lock.Close()
-		return nil, err
-	}
-	t.start()
+	t.run()
 	return t, nil
 }
 
-// load reads everything that is on disk.
+// load reads everything that is stored.
 func (t *Trail) load(ctx context.Context) error {
-	key := t.opt.Keys.CheckpointKey()
-	org, err := loadOrigin(t.opt, key)
+	st, err := t.medium.load(ctx)
 	if err != nil {
 		return err
 	}
-	t.origin = org
-	if t.signer, err = newSigner(org.Name, key); err != nil {
+	t.origin, t.last, t.tree = st.origin, st.last, st.tree
+	if t.signer, err = newSigner(t.origin.Name, t.opt.Keys.CheckpointKey()); err != nil {
 		return err
 	}
-	t.sealer = newSealer(t.opt.Keys, org.Name)
+	t.sealer = newSealer(t.opt.Keys)
 	t.terms = newTermer(t.opt.Keys.IndexKey())
-	if t.met, err = newMetrics(t); err != nil {
-		return err
-	}
 	t.intents.init()
 	t.pre.init()
-	torn, err := t.recover()
-	if err != nil {
+	if err := t.check.load(ctx, t); err != nil {
 		return err
 	}
-	if err := t.check.load(t); err != nil {
+	if err := t.loadIntents(ctx, st.low); err != nil {
 		return err
 	}
-	if err := t.space.refresh(t.opt); err != nil {
+	if st.torn > 0 {
+		t.spool.add(audit.Event{Kind: audit.System, Subtype: "recovered", Action: audit.Execute, Outcome: audit.Success,
+			Reason: fmt.Sprintf("torn-tail-%d-bytes", st.torn)})
+	}
+	if t.opt.Log != nil {
+		if err := t.fence(ctx); err != nil {
+			return err
+		}
+	} else if err := t.space.refresh(t.opt); err != nil {
 		return fmt.Errorf("reading free disk space: %w", err)
 	}
-	if err := t.loadIntents(ctx); err != nil {
+	t.queue.init(t.last.seq)
+	if t.met == nil {
+		t.met, err = newMetrics(t)
+	}
+	return err
+}
+
+// fence appends an event in the place that a process which had the chain before
+// would write next. From then on that process can append nothing.
+func (t *Trail) fence(ctx context.Context) error {
+	e := audit.Event{Kind: audit.System, Subtype: "trail-opened", Action: audit.Execute, Outcome: audit.Success}
+	r := &record{seq: t.last.seq + 1}
+	if err := t.prepare(ctx, &r.draft, &e); err != nil {
 		return err
 	}
-	t.queue.init(t.last.seq)
-	if torn > 0 {
-		t.spool.add(audit.Event{Kind: audit.System, Subtype: "recovered", Action: audit.Execute, Outcome: audit.Success,
-			Reason: fmt.Sprintf("torn-tail-%d-bytes", torn)})
+	r.seal(t.origin.Name)
+	frames, last, err := t.layout(nil, []*record{r})
+	if err == nil {
+		err = t.medium.append(ctx, frames)
 	}
-	return nil
+	if err == nil {
+		t.tree.Append(frames[0].leaf)
+		t.last = last
+	}
+	return err
 }
 
-func (t *Trail) start() {
-	for _, run := range []func(){t.writeLoop, t.checkpointLoop, t.spoolLoop, t.spaceLoop} {
-		t.wg.Add(1)
-		go func() {
-			defer t.wg.Done()
-			run()
-		}()
+func (t *Trail) run() {
+	loops := []func(){t.writeLoop, t.checkpointLoop, t.spoolLoop}
+	if t.opt.Log == nil {
+		loops = append(loops, t.spaceLoop)
+	}
+	for _, run := range loops {
+		t.wg.Go(run)
 	}
 }
 
-// Close drains what was handed over, writes a last checkpoint and releases the
-// folder. Events that come later get audit.ErrUnavailable.
+// Close drains what was handed over, writes a last checkpoint and gives the
+// chain back. Events that come later get audit.ErrUnavailable.
 func (t *Trail) Close() error {
 	t.once.Do(func() {
 		t.flushPreAuth(true)
 		t.spool.drain(t)
 		t.queue.close()
 		close(t.stop)
+		giveUp := time.AfterFunc(closeGrace, t.abort)
 		t.wg.Wait()
+		giveUp.Stop()
+		t.abort()
 		t.met.unregister()
-		if t.failure() == nil {
-			_ = t.active.file.Truncate(t.active.off) // gives the reserve back; Open does the same
+		if err := t.medium.close(); err != nil {
+			t.fail(err)
 		}
-		t.active.file.Close()
-		t.lock.Close()
 	})
-	if err := t.failure(); err != nil {
-		return err
-	}
-	return nil
+	return t.failure()
 }
 
-// failure is the latched I/O failure, or nil.
+// Origin is the name of this node's chain.
+func (t *Trail) Origin() string { return t.origin.Name }
+
+// failure is the latched failure, or nil.
 func (t *Trail) failure() error {
 	if p := t.failed.Load(); p != nil {
 		return *p
@@ -262,7 +323,7 @@ func (t *Trail) failure() error {
 	return nil
 }
 
-// fail latches an I/O failure: from now on every Record is refused.
+// fail latches a failure: from now on every Record is refused.
 func (t *Trail) fail(cause error) {
 	err := fmt.Errorf("%w: %w", audit.ErrUnavailable, cause)
 	if t.failed.CompareAndSwap(nil, &err) && t.opt.OnFailure != nil {

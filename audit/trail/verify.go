@@ -20,7 +20,7 @@ import (
 // VerifyOptions say what to verify.
 type VerifyOptions struct {
 	Dir     string
-	Witness string // the witness file; without it a truncated tail or a replaced trail can go unseen
+	Witness string // the witness file, or a folder of them; without it a truncated tail or a replaced trail can go unseen
 	// PublicKey is the checkpoint key as the auditor knows it; nil: the key in
 	// the folder, which must be that of the witness.
 	PublicKey ed25519.PublicKey
@@ -37,7 +37,7 @@ type verifier struct {
 	rep    Report
 	origin origin
 	key    note.Verifier
-	own    []checkpoint          // from the folder, ascending sizes
+	own    []checkpoint          // stored beside the events, ascending sizes
 	wit    []checkpoint          // from the witness
 	want   map[uint64][]expected // roots by size
 	tree   merkle.Range
@@ -52,11 +52,33 @@ type expected struct {
 	file string
 }
 
-// Verify checks a whole trail offline: without decryption keys, reading only,
+func newVerifier(opt VerifyOptions) *verifier {
+	return &verifier{opt: opt, want: make(map[uint64][]expected), forked: make(map[string]bool)}
+}
+
+// VerifyFolder verifies the chain in Dir and those that were moved there.
+func VerifyFolder(ctx context.Context, opt VerifyOptions) ([]Report, error) {
+	dirs, err := histories(opt.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []Report
+	for _, dir := range append([]string{opt.Dir}, dirs...) {
+		opt.Dir = dir
+		rep, err := Verify(ctx, opt)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, rep)
+	}
+	return out, nil
+}
+
+// Verify checks a whole chain in a folder offline: without decryption keys, reading only,
 // also beside a running server. An error means that it could not be checked;
 // faults of the trail stand in the report.
 func Verify(ctx context.Context, opt VerifyOptions) (Report, error) {
-	v := &verifier{opt: opt, want: make(map[uint64][]expected), forked: make(map[string]bool)}
+	v := newVerifier(opt)
 	if err := v.begin(); err != nil {
 		return v.rep, err
 	}

@@ -1,9 +1,7 @@
 package trail
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,36 +11,50 @@ import (
 )
 
 // begin reads the public key, the checkpoints and the witness, in this order
-// and before the segments: a running server may add events meanwhile, never
-// take some away.
+// and before the events: a running server may add events meanwhile, never take
+// some away.
 func (v *verifier) begin() error {
-	var err error
-	if v.origin, err = readOrigin(v.opt.Dir); err != nil {
+	o, err := readOrigin(v.opt.Dir)
+	if err != nil {
 		return err
 	}
-	v.rep.Origin, v.rep.PublicKey = v.origin.Name, v.origin.PublicKey
+	if err := v.identify(o); err != nil {
+		return err
+	}
+	if err := v.readCheckpoints(); err != nil {
+		return err
+	}
+	w, err := readWitnesses(v.opt.Witness)
+	if err != nil {
+		return err
+	}
+	v.readWitness(w.of(o.Name))
+	return nil
+}
+
+// identify takes the public key of a chain and compares it with the one given.
+func (v *verifier) identify(o origin) (err error) {
+	v.origin = o
+	v.rep.Origin, v.rep.PublicKey = o.Name, o.PublicKey
 	if v.opt.PublicKey != nil {
-		given, err := note.NewEd25519VerifierKey(v.origin.Name, v.opt.PublicKey)
+		given, err := note.NewEd25519VerifierKey(o.Name, v.opt.PublicKey)
 		if err != nil {
 			return fmt.Errorf("reading the public key: %w", err)
 		}
-		if given != v.origin.PublicKey {
-			v.rep.add(Problem{Finding: ForeignKey, File: originName, Detail: "the key in the folder is not the one given"})
+		if given != o.PublicKey {
+			v.rep.add(Problem{Finding: ForeignKey, File: originName, Detail: "the key beside the events is not the one given"})
 		}
 		v.rep.PublicKey = given
 	}
 	if v.key, err = note.NewVerifier(v.rep.PublicKey); err != nil {
 		return fmt.Errorf("%w: public key in %s", ErrCorrupt, originName)
 	}
-	if err := v.readCheckpoints(); err != nil {
-		return err
-	}
-	return v.readWitness()
+	return nil
 }
 
 func (v *verifier) readCheckpoints() error {
-	b, err := os.ReadFile(filepath.Join(v.opt.Dir, checkpointsName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	b, err := readIfAny(filepath.Join(v.opt.Dir, checkpointsName))
+	if err != nil {
 		return fmt.Errorf("reading checkpoints: %w", err)
 	}
 	notes, rest := splitNotes(b)
@@ -54,19 +66,61 @@ func (v *verifier) readCheckpoints() error {
 	return nil
 }
 
-func (v *verifier) readWitness() error {
-	if v.opt.Witness == "" {
-		v.rep.Notes = append(v.rep.Notes, "no witness given: a truncated tail or a replaced trail cannot be told")
-		return nil
+// witnesses are witness files by the chain that they name; one that does not
+// parse has no name.
+type witnesses map[string][]byte
+
+// readWitnesses reads a witness file, or all of a folder.
+func readWitnesses(path string) (witnesses, error) {
+	out := witnesses{}
+	if path == "" {
+		return out, nil
 	}
-	b, err := os.ReadFile(v.opt.Witness)
-	if err != nil {
-		return fmt.Errorf("reading the witness: %w", err)
+	paths := []string{path}
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the witnesses: %w", err)
+		}
+		paths = nil
+		for _, e := range entries {
+			if e.Type().IsRegular() {
+				paths = append(paths, filepath.Join(path, e.Name()))
+			}
+		}
+	}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return nil, fmt.Errorf("reading the witness: %w", err)
+		}
+		o, _, _, _ := parseWitness(b)
+		out[o.Name] = b
+	}
+	return out, nil
+}
+
+// of is the witness of a chain; a damaged or foreign one, when it is the only
+// one, is better than none.
+func (w witnesses) of(origin string) []byte {
+	if b, ok := w[origin]; ok || len(w) != 1 {
+		return b
+	}
+	for _, b := range w {
+		return b
+	}
+	return nil
+}
+
+func (v *verifier) readWitness(b []byte) {
+	if b == nil {
+		v.rep.Notes = append(v.rep.Notes, "no witness given: a truncated tail or a replaced trail cannot be told")
+		return
 	}
 	org, notes, rest, err := parseWitness(b)
 	if err != nil {
 		v.rep.add(Problem{Finding: DamagedFile, File: "witness", Detail: "the witness file does not parse"})
-		return nil
+		return
 	}
 	if org != v.origin {
 		v.rep.add(Problem{Finding: ForeignKey, File: "witness", Detail: "the witness knows the trail with another key or origin"})
@@ -76,7 +130,6 @@ func (v *verifier) readWitness() error {
 	}
 	v.wit = v.notes(notes, "witness")
 	v.compare()
-	return nil
 }
 
 // notes verifies signatures and collects the roots to be met.
@@ -107,7 +160,7 @@ func (v *verifier) compare() {
 	}
 	for _, c := range v.wit {
 		if root, ok := own[c.size]; ok && root != c.root {
-			v.rep.add(Problem{Finding: Fork, File: "witness", Seq: c.size, Detail: "folder and witness hold different signed histories of one size"})
+			v.rep.add(Problem{Finding: Fork, File: "witness", Seq: c.size, Detail: "trail and witness hold different signed histories of one size"})
 		}
 	}
 }

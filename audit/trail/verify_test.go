@@ -68,8 +68,8 @@ func editSegment(t *testing.T, dir string, first uint64, edit func(frames [][]by
 		if !ok {
 			break
 		}
-		frames = append(frames, rest[:f.size])
-		rest = rest[f.size:]
+		frames = append(frames, rest[:len(f.raw)])
+		rest = rest[len(f.raw):]
 	}
 	out := append(slices.Clone(b[:segmentHeader]), bytes.Join(edit(frames), nil)...)
 	if err := os.WriteFile(path, out, 0o600); err != nil {

@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,9 +30,8 @@ const (
 // Trail is what the service reads of the audit trail.
 type Trail interface {
 	Search(ctx context.Context, q trail.Query) ([]audit.Entry, error)
-	Get(ctx context.Context, seq uint64) (audit.Entry, error)
+	Get(ctx context.Context, origin string, seq uint64) (audit.Entry, error)
 	OpenIntents(ctx context.Context) ([]audit.Entry, error)
-	Origin() string
 }
 
 // readAuditEvent renders one event of the trail (R4 auditevent.html).
@@ -42,12 +42,15 @@ func (s *Service) readAuditEvent(ctx context.Context, c Call, ev audit.Event, id
 		return nil, s.refuse(ctx, ev, err)
 	}
 	origin, seq, ok := event.ParseID(id)
-	if !ok || origin != s.Trail.Origin() {
+	if !ok {
 		return nil, s.refuse(ctx, ev, repository.ErrNotFound)
 	}
-	entry, err := s.Trail.Get(ctx, seq)
+	entry, err := s.Trail.Get(ctx, origin, seq)
+	if errors.Is(err, trail.ErrNotFound) {
+		err = repository.ErrNotFound
+	}
 	if err != nil {
-		return nil, s.refuse(ctx, ev, fail(NotFound, err, "the resource is not known here"))
+		return nil, s.refuse(ctx, ev, err)
 	}
 	own, ok := s.ownPart(g, entry)
 	if !ok {
@@ -99,7 +102,10 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	}
 	ev.Query = rawQuery
 	q, err := s.auditQuery(ctx, &ev, rawQuery)
-	if q.Before = from.Before; err == nil {
+	if from.Event != nil {
+		q.Before = *from.Event
+	}
+	if err == nil {
 		err = s.ownQuery(g, &q, &ev)
 	}
 	if err != nil {
@@ -153,7 +159,8 @@ func (s *Service) ownQuery(g authz.Grant, q *trail.Query, ev *audit.Event) error
 func (s *Service) auditBundle(c Call, g authz.Grant, q trail.Query, entries []audit.Entry, rawQuery string) ([]byte, error) {
 	links := []model.Link{{Relation: "self", URL: s.Base + "/AuditEvent" + query(rawQuery)}}
 	if len(entries) == q.Limit {
-		next, err := s.nextLink(c, auditEvent, rawQuery, position{Before: entries[len(entries)-1].Seq})
+		at := trail.PositionOf(entries[len(entries)-1])
+		next, err := s.nextLink(c, auditEvent, rawQuery, position{Event: &at})
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +179,7 @@ func (s *Service) auditBundle(c Call, g authz.Grant, q trail.Query, entries []au
 		if !c.room.take(len(body)) {
 			return nil, answerTooLarge()
 		}
-		w.Add(model.Entry{FullURL: s.Base + "/AuditEvent/" + event.ID(s.Trail.Origin(), e.Seq), Resource: body, Search: "match"})
+		w.Add(model.Entry{FullURL: s.Base + "/AuditEvent/" + event.ID(e.Origin, e.Seq), Resource: body, Search: "match"})
 	}
 	return w.Finish(), nil
 }

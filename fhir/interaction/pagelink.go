@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/fhir/model"
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
@@ -19,22 +20,23 @@ const (
 )
 
 // position is where a page begins: of a search behind a record in the engine's
-// order of one expression, or behind a rank in a sorted one; of a history or of
-// the audit trail below a number.
+// order of one expression, or behind a rank in a sorted one; of a history below a
+// number; of the audit trail before an event.
 type position struct {
 	Type    int              `json:"t,omitempty"`
 	After   []byte           `json:"a,omitempty"` // a cursor is no text
 	Asked   int64            `json:"n,omitempty"` // when the first page was asked for, microseconds
 	Started repository.Stamp `json:"s,omitempty"` // of the first page, for sorted ones
 	Rank    *rank            `json:"r,omitempty"`
-	Before  uint64           `json:"b,omitempty"` // version where a history goes on, number of an audit event
+	Before  uint64           `json:"b,omitempty"` // version where a history goes on
+	Event   *trail.Position  `json:"e,omitempty"` // the last one of the page before
 	Feed    string           `json:"f,omitempty"` // change in the store's feed, hex
 	Follow  bool             `json:"w,omitempty"` // the end of the feed: more is to come
 }
 
 // begins reports whether the position is before everything.
 func (p position) begins() bool {
-	return p.Type == 0 && len(p.After) == 0 && p.Asked == 0 && p.Started == 0 && p.Rank == nil && p.Before == 0
+	return p.Type == 0 && len(p.After) == 0 && p.Asked == 0 && p.Started == 0 && p.Rank == nil && p.Before == 0 && p.Event == nil
 }
 
 // continuation is what a sealed page link holds. Nothing of it can be read

@@ -15,7 +15,22 @@ import (
 // the outcome. It must run before the service takes requests and reports how
 // many intents it resolved.
 func (s *Service) Recover(ctx context.Context) (int, error) {
-	open, err := s.Trail.OpenIntents(ctx)
+	return s.RecoverFrom(ctx, struct {
+		Trail
+		audit.Recorder
+	}{s.Trail, s.Recorder})
+}
+
+// Chain is the chain of audit events of one node.
+type Chain interface {
+	OpenIntents(ctx context.Context) ([]audit.Entry, error)
+	Record(ctx context.Context, e audit.Event) (audit.Receipt, error)
+}
+
+// RecoverFrom does the same for a node that is gone, in that node's chain: the
+// store, which all nodes share, tells what became of the writes it had begun.
+func (s *Service) RecoverFrom(ctx context.Context, c Chain) (int, error) {
+	open, err := c.OpenIntents(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("reading open intents: %w", err)
 	}
@@ -23,7 +38,7 @@ func (s *Service) Recover(ctx context.Context) (int, error) {
 		ev := e.Event
 		ev.IntentSeq = e.Seq
 		ev.Outcome, ev.Reason = s.fate(ctx, e.Entities)
-		if _, err := s.Recorder.Record(ctx, ev); err != nil {
+		if _, err := c.Record(ctx, ev); err != nil {
 			return 0, err
 		}
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/node"
+	"github.com/fieldseal/fieldseal/repository/mongostore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
@@ -49,6 +50,7 @@ type App struct {
 	keystore    keystore
 	ring        *keyring.Ring
 	store       engine
+	database    *mongostore.Store // of the data, when nodes share it; else nil
 	trailKeys   *trail.RingKeys
 	trail       *trail.Trail
 	tokens      *token.Issuer

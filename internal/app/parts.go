@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/fieldseal/fieldseal/audit/trace"
-	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
@@ -131,21 +130,6 @@ func (a *App) trouble(part string) func(error) {
 	return func(err error) { a.log.Warn("trouble in the background", "component", part, "error", err.Error()) }
 }
 
-func (a *App) openTrail(ctx context.Context) (err error) {
-	a.trailKeys = trail.NewRingKeys(a.ring, a.keystore.Table("keys"))
-	a.trail, err = trail.Open(ctx, trail.Options{Dir: a.path("trail"), Origin: a.cfg.NodeName(), Keys: a.trailKeys,
-		Witness: a.cfg.Witness, MinFree: uint64(a.cfg.AuditMinFree),
-		OnFailure: func(err error) { a.log.Error("audit trail failed", "error", err.Error()) }})
-	if err != nil {
-		return err
-	}
-	a.onClose(a.trail.Close)
-	if a.node == nil { // else afterRestore
-		_, err = a.trailKeys.Sweep(ctx)
-	}
-	return err
-}
-
 // openDefinitions builds what follows from definitions and settings alone.
 func (a *App) openDefinitions(context.Context) (err error) {
 	if a.classes, err = field.DefaultTable(a.definitions); err != nil {
@@ -188,7 +172,7 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 		return err
 	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
-		Decider: a.policies, Recorder: a.trail, Trail: namedTrail{a.trail, a.cfg.NodeName()}, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
+		Decider: a.policies, Recorder: a.trail, Trail: a.trail, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, a.classes), Classes: a.classes, Catalog: a.catalog, Terminology: terms,
 		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
@@ -201,17 +185,9 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 	if resolved > 0 {
 		a.log.Info("resolved writes that a crash interrupted", "count", resolved)
 	}
+	a.concludeOrphans()
 	return a.openFace()
 }
-
-// namedTrail adds the name of the chain to what interactions read.
-type namedTrail struct {
-	*trail.Trail
-	node string
-}
-
-// Origin implements interaction.Trail.
-func (t namedTrail) Origin() string { return t.node }
 
 // integrity is what the setting asks for.
 func (a *App) integrity() interaction.Integrity {

@@ -95,7 +95,7 @@ var alone = map[string][]string{
 // an import path or the beginning of one.
 var walls = map[string][]string{
 	"github.com/gin-gonic/gin":                      {"fhir/rest", "authz/oauth", "internal/adminapi"},
-	"go.mongodb.org/mongo-driver":                   {"repository/mongostore"},
+	"go.mongodb.org/mongo-driver":                   {"repository/mongostore", "repository/mongostore/mongotest"},
 	"github.com/cockroachdb/pebble":                 {"repository/localstore"},
 	"github.com/casbin":                             {"authz/policy"},
 	"github.com/samply":                             {"fhir/model"},

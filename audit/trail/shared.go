@@ -1,0 +1,407 @@
+package trail
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit/merkle"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// shared is the medium of several nodes: one log of a database that holds the
+// chain of each. Every node appends to its own and reads all.
+type shared struct {
+	log     Log
+	lease   *lease
+	name    string
+	key     ed25519.PublicKey
+	records uint64 // per segment of a new chain
+	outage  func(on bool)
+
+	mu     sync.RWMutex // guards what follows; written by load and the writer
+	origin origin
+	roots  []merkle.Hash // of full segments
+	leaves []merkle.Hash // of the segment behind them
+}
+
+func newShared(opt Options, key ed25519.PublicKey, outage func(bool), fail func(error)) *shared {
+	return &shared{log: opt.Log, name: opt.Origin, key: key, records: opt.SegmentRecords, outage: outage,
+		lease: newLease(opt, fail)}
+}
+
+// load implements medium.
+func (s *shared) load(ctx context.Context) (st start, err error) {
+	if err := s.lease.take(ctx); err != nil {
+		return st, err
+	}
+	if _, err := one(ctx, s.log, kindHistory+s.name); err == nil {
+		return st, fmt.Errorf("%w: the chain %s was moved here and is only read; give this node another name", ErrCorrupt, s.name)
+	} else if !errors.Is(err, repository.ErrNotFound) {
+		return st, err
+	}
+	if st.origin, err = s.loadOrigin(ctx); err != nil {
+		return st, err
+	}
+	roots, leaves, last, err := loadTree(ctx, s.log, st.origin)
+	if err != nil {
+		return st, err
+	}
+	if err := s.keepRoots(ctx, st.origin, roots); err != nil {
+		return st, err
+	}
+	s.mu.Lock()
+	s.origin, s.roots, s.leaves = st.origin, roots, leaves
+	s.mu.Unlock()
+	st.last = last
+	for _, r := range roots {
+		if err := st.tree.AppendSubtree(r, st.origin.level()); err != nil {
+			return st, err
+		}
+	}
+	for _, l := range leaves {
+		st.tree.Append(l)
+	}
+	st.low, err = loadLow(ctx, s.log, s.name, last.seq)
+	return st, err
+}
+
+func (s *shared) loadOrigin(ctx context.Context) (origin, error) {
+	want, err := newOrigin(s.name, s.records, s.key)
+	if err != nil {
+		return origin{}, err
+	}
+	got, err := readLogOrigin(ctx, s.log, s.name)
+	if !errors.Is(err, repository.ErrNotFound) {
+		if err == nil {
+			err = got.continues(want)
+		}
+		return got, err
+	}
+	if _, err := s.log.Last(ctx, kindFrame+s.name+"/", entryEnd(kindFrame, s.name)); !errors.Is(err, repository.ErrNotFound) {
+		return want, errors.Join(fmt.Errorf("%w: events without the entry of their chain", ErrCorrupt), err)
+	}
+	_, err = put(ctx, s.log, []repository.LogEntry{{ID: kindOrigin + s.name, Body: want.encode()}})
+	return want, err
+}
+
+// keepRoots writes the roots that a crash left out; they are the newest.
+func (s *shared) keepRoots(ctx context.Context, o origin, roots []merkle.Hash) error {
+	for i := len(roots) - 1; i >= 0; i-- {
+		id := entryID(kindRoot, o.Name, uint64(i)*o.SegmentRecords+1)
+		_, err := one(ctx, s.log, id)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, repository.ErrNotFound) {
+			_, err = put(ctx, s.log, []repository.LogEntry{{ID: id, Body: roots[i][:]}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readLogOrigin(ctx context.Context, log Log, name string) (origin, error) {
+	e, err := one(ctx, log, kindOrigin+name)
+	if err != nil {
+		return origin{}, err
+	}
+	o, err := parseOrigin(e.Body)
+	if err == nil && o.Name != name {
+		err = fmt.Errorf("%w: the entry of chain %s names another", ErrCorrupt, name)
+	}
+	return o, err
+}
+
+// loadTree reads the roots of full segments and the leaves behind them, and
+// where the chain ends.
+func loadTree(ctx context.Context, log Log, o origin) (roots, leaves []merkle.Hash, last lastRecord, err error) {
+	for e, err := range entriesOf(ctx, log, kindRoot, o.Name, 1) {
+		if err != nil {
+			return nil, nil, last, err
+		}
+		_, first, ok := parseID(kindRoot, e.ID)
+		if first != uint64(len(roots))*o.SegmentRecords+1 { // that of the segment before was lost in a crash
+			break
+		}
+		if !ok || len(e.Body) != merkle.Size {
+			return nil, nil, last, fmt.Errorf("%w: root of segment %d", ErrCorrupt, first)
+		}
+		roots = append(roots, merkle.Hash(e.Body))
+	}
+	from := uint64(len(roots)) * o.SegmentRecords
+	if from > 0 { // the last event of the last full segment, to go on from
+		from--
+	}
+	for f, err := range readLog(ctx, log, o.Name, from+1) {
+		if err != nil {
+			return nil, nil, last, err
+		}
+		if last.seq != 0 && f.prev != last.hash {
+			return nil, nil, last, fmt.Errorf("%w: event %d does not follow event %d", ErrCorrupt, f.seq, last.seq)
+		}
+		last = lastRecord{f.seq, f.time, f.leaf}
+		if f.seq > uint64(len(roots))*o.SegmentRecords {
+			leaves = append(leaves, f.leaf)
+		}
+		if uint64(len(leaves)) == o.SegmentRecords {
+			roots, leaves = append(roots, merkle.RootOf(leaves)), leaves[:0]
+		}
+	}
+	if last.seq < uint64(len(roots))*o.SegmentRecords {
+		return nil, nil, last, fmt.Errorf("%w: events are missing before event %d", ErrCorrupt, uint64(len(roots))*o.SegmentRecords+1)
+	}
+	return roots, leaves, last, nil
+}
+
+// readLog yields the frames of a chain from a number on.
+func readLog(ctx context.Context, log Log, origin string, from uint64) iter.Seq2[frame, error] {
+	return func(yield func(frame, error) bool) {
+		for e, err := range entriesOf(ctx, log, kindFrame, origin, from) {
+			var f found
+			if err == nil {
+				f, err = openEntry(&e)
+			}
+			if err == nil && f.seq != from {
+				err = fmt.Errorf("%w: event %d is missing", ErrCorrupt, from)
+			}
+			if !yield(f.frame, err) || err != nil {
+				return
+			}
+			from++
+		}
+	}
+}
+
+// read implements medium.
+func (s *shared) read(ctx context.Context, origin string, from uint64) iter.Seq2[frame, error] {
+	return readLog(ctx, s.log, origin, from)
+}
+
+// Limits of one attempt to append, and the pause before the next.
+const (
+	appendTimeout = 5 * time.Second
+	appendPause   = 100 * time.Millisecond
+)
+
+// append implements medium. Numbers are given and the frames are bound to them,
+// so that a batch is tried until its fate is known: the database answers, or
+// another process has the place.
+func (s *shared) append(ctx context.Context, batch []frame) error {
+	rest := make([]repository.LogEntry, len(batch))
+	for i := range batch {
+		var err error
+		if rest[i], err = frameEntry(s.name, &batch[i]); err != nil {
+			return err
+		}
+	}
+	if err := s.persist(ctx, rest); err != nil {
+		return err
+	}
+	for i := range batch {
+		if err := s.grow(ctx, batch[i].leaf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shared) persist(ctx context.Context, rest []repository.LogEntry) error {
+	for {
+		n, err := s.try(ctx, rest)
+		if rest = rest[n:]; len(rest) == 0 {
+			s.outage(false)
+			return nil
+		}
+		if errors.Is(err, errForeign) || !passing(err) {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		s.outage(true)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(appendPause):
+		}
+	}
+}
+
+func (s *shared) try(ctx context.Context, entries []repository.LogEntry) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
+	defer cancel()
+	return put(ctx, s.log, entries)
+}
+
+// grow adds a durable leaf. The root of a segment that is full is kept beside
+// the frames; one that a crash left out is computed again.
+func (s *shared) grow(ctx context.Context, leaf merkle.Hash) error {
+	s.mu.Lock()
+	s.leaves = append(s.leaves, leaf)
+	full := uint64(len(s.leaves)) == s.origin.SegmentRecords
+	if !full {
+		s.mu.Unlock()
+		return nil
+	}
+	first := uint64(len(s.roots))*s.origin.SegmentRecords + 1
+	root := merkle.RootOf(s.leaves)
+	s.roots, s.leaves = append(s.roots, root), nil
+	s.mu.Unlock()
+	return s.persist(ctx, []repository.LogEntry{{ID: entryID(kindRoot, s.name, first), Body: root[:]}})
+}
+
+func (s *shared) held() bool { return s.lease.held() }
+
+func (s *shared) segments() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.roots) + 1
+}
+
+func (s *shared) close() error { return s.lease.release() }
+
+// putCheckpoint implements medium. Notes are durable on return in any case.
+func (s *shared) putCheckpoint(ctx context.Context, n signedNote, low uint64, _ bool) error {
+	if n.bytes == nil {
+		return nil
+	}
+	if _, err := s.try(ctx, []repository.LogEntry{{ID: entryID(kindCheckpoint, s.name, n.size), Body: n.bytes}}); err != nil {
+		return err
+	}
+	mark, err := json.Marshal(lowWaterMark{low})
+	if err != nil {
+		return err
+	}
+	_, err = s.try(ctx, []repository.LogEntry{{ID: entryID(kindMark, s.name, n.size), Body: mark}})
+	if errors.Is(err, errForeign) { // that of an attempt before: an older one only costs time
+		return nil
+	}
+	return err
+}
+
+func loadLow(ctx context.Context, log Log, name string, last uint64) (uint64, error) {
+	e, err := log.Last(ctx, kindMark+name+"/", entryEnd(kindMark, name))
+	if errors.Is(err, repository.ErrNotFound) {
+		return 1, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the mark of intents: %w", err)
+	}
+	return parseLow(e.Body, last), nil
+}
+
+// checkpoint implements medium.
+func (s *shared) checkpoint(ctx context.Context, origin string) ([]byte, error) {
+	e, err := s.log.Last(ctx, kindCheckpoint+origin+"/", entryEnd(kindCheckpoint, origin))
+	if errors.Is(err, repository.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the newest checkpoint: %w", err)
+	}
+	return e.Body, nil
+}
+
+// find implements medium: the database merges the chains.
+func (s *shared) find(ctx context.Context, q find) ([]found, error) {
+	lq := repository.LogQuery{From: q.from, To: q.to, Limit: q.limit}
+	if q.before != (Position{}) {
+		lq.BeforeTime, lq.BeforeID = q.before.Time.UnixMicro(), entryID(kindFrame, q.before.Origin, q.before.Seq)
+	}
+	for _, clause := range q.clauses {
+		var terms []repository.Token
+		for _, t := range clause {
+			terms = append(terms, repository.Token(t))
+		}
+		lq.All = append(lq.All, terms)
+	}
+	got, err := s.log.Find(ctx, lq)
+	if err != nil {
+		return nil, fmt.Errorf("searching the audit log: %w", err)
+	}
+	out := make([]found, len(got))
+	for i := range got {
+		if out[i], err = openEntry(&got[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// tree implements medium.
+func (s *shared) tree(ctx context.Context, name string) (merkle.Source, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if name == s.origin.Name {
+		return logTree{ctx, s.log, s.origin, slices.Clone(s.roots), slices.Clone(s.leaves)}, nil
+	}
+	o, err := readLogOrigin(ctx, s.log, name)
+	if errors.Is(err, repository.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	roots, leaves, _, err := loadTree(ctx, s.log, o)
+	return logTree{ctx, s.log, o, roots, leaves}, err
+}
+
+// logTree answers subtree hashes from the roots of full segments; what lies
+// inside one it reads from the frames.
+type logTree struct {
+	ctx    context.Context
+	log    Log
+	origin origin
+	roots  []merkle.Hash
+	leaves []merkle.Hash // of the last segment
+}
+
+// Subtree hashes leaves [begin, end) (indexes from 0; leaf i is event i+1).
+func (t logTree) Subtree(begin, end uint64) (merkle.Hash, error) {
+	var r merkle.Range
+	n := t.origin.SegmentRecords
+	for at := begin; at < end; {
+		i := at / n
+		stop := min(end, (i+1)*n)
+		var err error
+		switch {
+		case i < uint64(len(t.roots)) && at == i*n && stop == at+n:
+			err = r.AppendSubtree(t.roots[i], t.origin.level())
+		case i < uint64(len(t.roots)):
+			err = t.read(&r, at, stop)
+		case i == uint64(len(t.roots)) && stop-i*n <= uint64(len(t.leaves)):
+			for _, l := range t.leaves[at-i*n : stop-i*n] {
+				r.Append(l)
+			}
+		default:
+			err = merkle.ErrRange
+		}
+		if err != nil {
+			return merkle.Hash{}, err
+		}
+		at = stop
+	}
+	return r.Root(), nil
+}
+
+func (t logTree) read(r *merkle.Range, begin, end uint64) error {
+	for f, err := range readLog(t.ctx, t.log, t.origin.Name, begin+1) {
+		if err != nil {
+			return err
+		}
+		r.Append(f.leaf)
+		if f.seq == end {
+			return nil
+		}
+	}
+	return merkle.ErrRange
+}
