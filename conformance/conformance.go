@@ -22,7 +22,8 @@ import (
 // Served is what a server serves.
 type Served struct {
 	Definitions *definition.Registry
-	Software    string // name of the software
+	Own         []*definition.Operation // operations that R4 does not define
+	Software    string                  // name of the software
 	Version     string
 	Description string // of this installation
 	Base        string // FHIR base URL
@@ -71,7 +72,7 @@ func Statement(s Served) ([]byte, error) {
 	if s.Definitions == nil {
 		return nil, errors.New("capability statement: definitions are missing")
 	}
-	b := &builder{reg: s.Definitions}
+	b := &builder{reg: s.Definitions, own: s.Own}
 	c := b.statement(s)
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, fmt.Errorf("capability statement: %w", err)
@@ -86,6 +87,7 @@ func Statement(s Served) ([]byte, error) {
 // builder collects errors, so that all are seen at once.
 type builder struct {
 	reg  *definition.Registry
+	own  []*definition.Operation
 	errs []error
 }
 

@@ -28,9 +28,9 @@ func (d *document) operationTypes(code string, instance bool) (types []string) {
 	return types
 }
 
-// operation is R4's definition of an operation for a type.
+// operation is the definition of an operation for a type.
 func (d *document) operation(code, typ string) *definition.Operation {
-	for _, o := range d.served.Definitions.Operations() {
+	for _, o := range slices.Concat(d.served.Definitions.Operations(), d.served.Own) {
 		if o.Code == code && !o.Query && (slices.Contains(o.Resources, typ) || slices.Contains(o.Resources, "Resource")) {
 			return o
 		}

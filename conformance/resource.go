@@ -83,7 +83,8 @@ func (b *builder) searchParameters(r Resource) []model.CapabilityStatementRestRe
 func (b *builder) operations(resourceType string, codes []string) []model.CapabilityStatementRestResourceOperation {
 	var out []model.CapabilityStatementRestResourceOperation
 	for _, c := range codes {
-		i := slices.IndexFunc(b.reg.Operations(), func(o *definition.Operation) bool {
+		all := slices.Concat(b.reg.Operations(), b.own)
+		i := slices.IndexFunc(all, func(o *definition.Operation) bool {
 			if o.Code != c || o.Query {
 				return false
 			}
@@ -93,10 +94,10 @@ func (b *builder) operations(resourceType string, codes []string) []model.Capabi
 			return (o.Type || o.Instance) && (slices.Contains(o.Resources, resourceType) || slices.Contains(o.Resources, "Resource"))
 		})
 		if i < 0 {
-			b.fail("%s: R4 defines no operation $%s here", resourceType, c)
+			b.fail("%s: there is no definition of the operation $%s here", resourceType, c)
 			continue
 		}
-		out = append(out, model.CapabilityStatementRestResourceOperation{Name: c, Definition: b.reg.Operations()[i].URL})
+		out = append(out, model.CapabilityStatementRestResourceOperation{Name: c, Definition: all[i].URL})
 	}
 	return out
 }

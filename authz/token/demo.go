@@ -9,7 +9,7 @@ const DemoClient = "demo"
 // DemoRoles are the roles of interface.md in the order in which they are
 // shown.
 func DemoRoles() []string {
-	return []string{"clinician", "nurse", "researcher", "patient", "integration", "registrar", "device", "privacy-officer", "admin"}
+	return []string{"clinician", "physician", "nurse", "researcher", "patient", "integration", "registrar", "device", "privacy-officer", "admin"}
 }
 
 // DemoClaims are the claims of a demo role's user. The clinician is the
@@ -19,6 +19,8 @@ func DemoClaims(role, practitioner, patient string) (Claims, error) {
 	switch role {
 	case "clinician":
 		c.Scopes, c.Purpose, c.Who = []string{"user/*.cruds"}, "TREAT", "Practitioner/"+practitioner
+	case "physician":
+		c.Scopes, c.Purpose, c.Who = []string{"user/*.rs"}, "TREAT", "Practitioner/"+practitioner
 	case "nurse":
 		c.Scopes, c.Purpose = []string{"user/*.rs"}, "TREAT"
 	case "researcher":

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 )
@@ -25,10 +27,11 @@ func newToken() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	off := newOffline(c)
-	c.Flags().StringVar(&r.Role, "role", "clinician", "role: clinician, nurse, researcher, patient, integration, privacy-officer or admin")
+	c.Flags().StringVar(&r.Role, "role", "clinician", "role: "+strings.Join(token.DemoRoles(), ", "))
 	c.Flags().StringVar(&r.Patient, "patient", "", "logical `id` of the patient, for role patient")
 	c.Flags().StringVar(&r.Practitioner, "practitioner", "", "logical `id` of the Practitioner, for role clinician")
 	c.Flags().DurationVar(&r.Lifetime, "lifetime", 15*time.Minute, "lifetime, at most 60m")
+	c.Flags().BoolVar(&r.MFA, "mfa", false, "as after a login with a second factor, just now")
 	c.Flags().BoolVar(&revoke, "revoke", false, "revoke the token on standard input")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return off.backend(c.Context(), func(b adminapi.Backend) error {

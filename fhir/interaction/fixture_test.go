@@ -14,6 +14,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/consent"
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact"
@@ -51,6 +52,10 @@ p, role:reception, Patient, create|update, identifier|demographic|limited|contac
 role, role:porter, writes everything and reads all but restricted narrative
 p, role:porter, record, read|update, *, *, all_patients, allow
 p, role:porter, record, read, narrative, *, restricted_label, deny
+role, role:resident, sees patients in an emergency only
+p, role:resident, record, read|search, *, BTG, btg, allow
+p, role:resident, record, create|update|delete, *, *, all_patients, allow
+p, role:resident, record, read|search, narrative, TREAT, restricted_label, deny
 role, role:ward, writes what belongs to the own organization
 p, role:ward, record, create|read|update|delete|search, *, *, org, allow
 role, role:scribe, writes without seeing narrative under a restricted label
@@ -124,6 +129,7 @@ type shop struct {
 	store   engine
 	rec     *recorder
 	tokens  *token.Issuer
+	book    *glass.Book
 	flight  sync.RWMutex // held by requests of ask
 }
 
@@ -165,6 +171,7 @@ func newShopWith(t testing.TB, o shopOptions) *shop {
 	t.Cleanup(func() { _ = tr.Close() })
 	p.tokens, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: p.ring.StorageID, AllowDemo: true})
 	p.must(err)
+	p.book = glass.NewBook(p.store.Table("break-glass"), p.ring, p.clock.Now)
 	p.Service = p.service()
 	return p
 }
@@ -210,7 +217,7 @@ func (p *shop) service() *Service {
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
 		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20,
 		Unlabelled: label.Normal, ConsentBase: consent.Base{OptIn: []string{"HRESCH", "HMARKT"}},
-		Replays: p.store.Table("idempotency"), ReplayLife: time.Hour})
+		Glasses: p.book, Now: p.clock.Now, Replays: p.store.Table("idempotency"), ReplayLife: time.Hour})
 }
 
 func (p *shop) must(err error) {

@@ -39,7 +39,8 @@ type Validator interface {
 	Validate(r *fhir.Resource) fhir.Issues
 }
 
-// Options are the parts of a Service; all but Replays are required.
+// Options are the parts of a Service; all but Replays, Glasses and Now are
+// required.
 type Options struct {
 	Definitions *definition.Registry
 	Vault       *sealed.Vault
@@ -54,8 +55,12 @@ type Options struct {
 	Catalog     *search.Catalog
 	Terminology Terminology
 	// Replays remembers idempotency keys, for ReplayLife; nil refuses them.
-	Replays     repository.Table
-	ReplayLife  time.Duration
+	Replays    repository.Table
+	ReplayLife time.Duration
+	// Glasses keeps emergency accesses; nil refuses them.
+	Glasses Glasses
+	// Now is time.Now when nil.
+	Now         func() time.Time
 	Limits      fhir.Limits
 	Base        string // FHIR base URL without a slash at the end
 	MaxEntries  int    // of a Bundle
@@ -77,11 +82,12 @@ type Options struct {
 // Service serves interactions.
 type Service struct {
 	Options
-	types  bundle.Types
-	spans  *trace.Registered // resource types that a span may name
-	shaper *summary.Shaper
-	meter  *searchMeter
-
+	types     bundle.Types
+	spans     *trace.Registered // resource types that a span may name
+	shaper    *summary.Shaper
+	meter     *searchMeter
+	own       []*definition.Operation
+	now       func() time.Time
 	flights   flights
 	selectors selectors
 
@@ -99,7 +105,11 @@ func New(o Options) *Service {
 	if o.CareWindow == 0 {
 		o.CareWindow = DefaultCareWindow
 	}
-	s := &Service{Options: o, types: bundle.DefinedTypes(o.Definitions), spans: trace.NewTypes(o.Definitions.ResourceTypes()), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
+	s := &Service{Options: o, own: OwnOperations(o.Base), now: now, types: bundle.DefinedTypes(o.Definitions), spans: trace.NewTypes(o.Definitions.ResourceTypes()), shaper: summary.New(o.Definitions), meter: newSearchMeter()}
 	s.circles = newRecent(rememberedCircles, s.loadCircle)
 	s.consents = newRecent(rememberedPeople, s.loadConsents)
 	s.adults = newRecent(rememberedPeople, s.loadAdult)

@@ -21,6 +21,8 @@ type Operation struct {
 
 // operations is the table of what is served; each has a file of its own.
 var operations = []Operation{
+	{Code: "break-glass", Types: []string{"Patient"}, Instance: true, Changes: true, run: (*Service).breakGlass},
+	{Code: "break-glass-end", Types: []string{"Patient"}, Instance: true, Changes: true, run: (*Service).endGlass},
 	{Code: "document", Types: []string{"Composition"}, Instance: true, run: (*Service).document},
 	{Code: "everything", Types: []string{"Patient"}, Type: true, Instance: true, run: (*Service).everything},
 	{Code: "everything", Types: []string{"Encounter"}, Instance: true, run: (*Service).everything},
@@ -127,9 +129,10 @@ func servedOperation(in Invocation) *Operation {
 	return nil
 }
 
-// operationDefinition is the official definition of a served operation.
+// operationDefinition is the definition of a served operation, the official one
+// where there is one.
 func (s *Service) operationDefinition(code, resourceType string) *definition.Operation {
-	for _, o := range s.Definitions.Operations() {
+	for _, o := range slices.Concat(s.Definitions.Operations(), s.own) {
 		if o.Code == code && !o.Query && (slices.Contains(o.Resources, resourceType) || slices.Contains(o.Resources, "Resource")) {
 			return o
 		}

@@ -47,12 +47,15 @@ func readOfficial(blob []byte) (map[string][]byte, error) {
 	return bodies, nil
 }
 
-// official is the published definition of a served operation, which the
+// official is the definition of a served operation, which the
 // CapabilityStatement names, nil when there is none for the caller. One that
 // was stored under the same id takes its place.
 func (s *Service) official(g authz.Grant, resourceType, id, version string) []byte {
 	if resourceType != "OperationDefinition" || version != "" || g.Mask(authz.Facts{}) == 0 {
 		return nil
+	}
+	if body := s.ownDefinition(id); body != nil {
+		return body
 	}
 	return officialBodies()[id]
 }

@@ -16,7 +16,7 @@ func begin(c Call, action audit.Action, subtype string) audit.Event {
 	sub := c.Subject
 	return audit.Event{
 		Kind: audit.REST, Subtype: subtype, Action: action, Outcome: audit.Success,
-		Agent: audit.Agent{Subject: sub.ID(), Who: sub.Who(), Client: sub.Client(), Roles: sub.Roles(),
+		Agent: audit.Agent{Subject: sub.ID(), Who: sub.Who(), Client: sub.Client(), Roles: agentRoles(sub),
 			Purpose: sub.Purpose(), Address: sub.Address()},
 		RequestID: c.RequestID, TraceID: c.TraceID,
 	}

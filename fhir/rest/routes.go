@@ -197,6 +197,9 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		if !ok {
 			return
 		}
+		if call, ok = h.emergency(c, call); !ok {
+			return
+		}
 		if err := prefer(strings.Join(c.Request.Header.Values("Prefer"), ","), &call, r.bundle); err != nil {
 			h.badPreference(c, err)
 			return

@@ -16,6 +16,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
@@ -29,6 +30,7 @@ type TokenRequest struct {
 	Patient      string        `json:"patient,omitempty"`      // logical id, for role patient
 	Practitioner string        `json:"practitioner,omitempty"` // logical id
 	Lifetime     time.Duration `json:"lifetime,omitempty"`     // 0: the default
+	MFA          bool          `json:"mfa,omitempty"`          // as after a login with a second factor
 }
 
 // TokenReply is a token that is shown once.
@@ -54,6 +56,21 @@ type HoldRequest struct {
 type ExplainRequest struct {
 	Token string `json:"token"`
 	Query string `json:"query"` // Observation?code=…
+}
+
+// Emergency is an emergency access with the state of its review.
+type Emergency struct {
+	glass.Record
+	Due     time.Time `json:"due"`
+	Overdue bool      `json:"overdue"`
+}
+
+// ReviewRequest closes the review of an emergency access.
+type ReviewRequest struct {
+	ID       string         `json:"id"`
+	By       string         `json:"by"` // account of who decides
+	Decision glass.Decision `json:"decision"`
+	Comment  string         `json:"comment,omitempty"`
 }
 
 // Stats are the sizes of everything that is stored, in bytes and counts.
@@ -95,6 +112,10 @@ type Backend interface {
 	// Backup copies data and keystore while others read and write, the data
 	// first: keys without data are harmless, data without keys is lost.
 	Backup(ctx context.Context, r BackupRequest) error
+	// BreakGlassList returns every emergency access, the oldest first.
+	BreakGlassList(ctx context.Context) ([]Emergency, error)
+	// BreakGlassReview closes the review of one, once and for all.
+	BreakGlassReview(ctx context.Context, r ReviewRequest) (glass.Record, error)
 	Stats(ctx context.Context) (Stats, error)
 	// Explain says how a search is answered, without any value.
 	Explain(ctx context.Context, r ExplainRequest) (interaction.Explanation, error)

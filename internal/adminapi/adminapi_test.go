@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
@@ -47,6 +48,13 @@ func (a *answers) Backup(_ context.Context, r BackupRequest) error { return a.no
 func (a *answers) Stats(context.Context) (Stats, error)            { return Stats{Store: "s"}, a.note("stats") }
 func (a *answers) Explain(_ context.Context, r ExplainRequest) (interaction.Explanation, error) {
 	return interaction.Explanation{}, a.note(r)
+}
+
+func (a *answers) BreakGlassList(context.Context) ([]Emergency, error) {
+	return []Emergency{{Overdue: true}}, a.note("emergencies")
+}
+func (a *answers) BreakGlassReview(_ context.Context, r ReviewRequest) (glass.Record, error) {
+	return glass.Record{ID: r.ID}, a.note(r)
 }
 
 // serve serves a backend on the socket of a new data folder.
@@ -105,6 +113,17 @@ func TestEveryCallReachesTheBackend(t *testing.T) {
 		{"hold", func() error { return c.Hold(ctx, HoldRequest{Patient: "p", Release: true}) }, HoldRequest{Patient: "p", Release: true}},
 		{"readmit", func() error { return c.Readmit(ctx, EraseRequest{Patient: "p"}) }, EraseRequest{Patient: "p"}},
 		{"backup", func() error { return c.Backup(ctx, BackupRequest{Data: "/d", Keystore: "/k"}) }, BackupRequest{Data: "/d", Keystore: "/k"}},
+		{"emergencies", func() error {
+			all, err := c.BreakGlassList(ctx)
+			if err == nil && (len(all) != 1 || !all[0].Overdue) {
+				t.Errorf("emergencies %+v", all)
+			}
+			return err
+		}, "emergencies"},
+		{"review", func() error {
+			_, err := c.BreakGlassReview(ctx, ReviewRequest{ID: "g", By: "user:o", Decision: glass.Justified})
+			return err
+		}, ReviewRequest{ID: "g", By: "user:o", Decision: glass.Justified}},
 		{"stats", func() error { _, err := c.Stats(ctx); return err }, "stats"},
 		{"explain", func() error { _, err := c.Explain(ctx, ExplainRequest{Query: "q"}); return err }, ExplainRequest{Query: "q"}},
 	}

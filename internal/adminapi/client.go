@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
@@ -96,6 +97,16 @@ func (c *Client) Readmit(ctx context.Context, r EraseRequest) error {
 // Explain implements Backend.
 func (c *Client) Explain(ctx context.Context, r ExplainRequest) (out interaction.Explanation, err error) {
 	return out, c.call(ctx, "/search/explain", r, &out, nil)
+}
+
+// BreakGlassList implements Backend.
+func (c *Client) BreakGlassList(ctx context.Context) (out []Emergency, err error) {
+	return out, c.call(ctx, "/break-glass/list", struct{}{}, &out, nil)
+}
+
+// BreakGlassReview implements Backend.
+func (c *Client) BreakGlassReview(ctx context.Context, r ReviewRequest) (out glass.Record, err error) {
+	return out, c.call(ctx, "/break-glass/review", r, &out, nil)
 }
 
 // Stats implements Backend.

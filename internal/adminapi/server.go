@@ -56,6 +56,12 @@ func NewHandler(b Backend) http.Handler {
 			return struct{}{}, b.Backup(r.Context(), in)
 		})
 	})
+	mux.HandleFunc("POST /break-glass/list", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(struct{}, func(Progress)) ([]Emergency, error) { return b.BreakGlassList(r.Context()) })
+	})
+	mux.HandleFunc("POST /break-glass/review", func(w http.ResponseWriter, r *http.Request) {
+		call(w, r, func(in ReviewRequest, _ func(Progress)) (any, error) { return b.BreakGlassReview(r.Context(), in) })
+	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
 	})

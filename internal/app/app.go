@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -57,6 +58,7 @@ type App struct {
 	policies    *archive.Archive
 	vault       *sealed.Vault
 	service     *interaction.Service
+	glasses     *glass.Book
 	handler     *rest.Handler
 	flight      inFlight
 

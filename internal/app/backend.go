@@ -45,6 +45,9 @@ func (a *App) Token(ctx context.Context, r adminapi.TokenRequest) (adminapi.Toke
 		return adminapi.TokenReply{}, err
 	}
 	claims.Client, claims.Lifetime, claims.AuthTime = developmentClient, r.Lifetime, time.Now()
+	if r.MFA {
+		claims.AMR = []string{"pwd", "mfa"} // as a login with a second factor would say (RFC 8176)
+	}
 	if r.Role == "clinician" && r.Practitioner == "" {
 		claims.Who = ""
 	}
@@ -103,6 +106,9 @@ func (a *App) Erase(ctx context.Context, r adminapi.EraseRequest, progress func(
 		},
 	})
 	if err != nil {
+		return rep, fmt.Errorf("erasing: %w; run the command again to finish", err)
+	}
+	if err := a.glasses.Forget(ctx, r.Patient); err != nil {
 		return rep, fmt.Errorf("erasing: %w; run the command again to finish", err)
 	}
 	rep.BackupsSilent = a.ring.IndexEpoch().Created.Add(keyring.IndexEpochLife)

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/fieldseal/fieldseal/audit/trace"
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
@@ -171,10 +172,11 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 	if err != nil {
 		return err
 	}
+	a.glasses = glass.NewBook(a.store.Table("break-glass"), a.ring, nil)
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.policies, Recorder: a.trail, Trail: a.trail, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, a.classes), Classes: a.classes, Catalog: a.catalog, Terminology: terms,
-		Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
+		Glasses: a.glasses, Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
 		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple, Integrity: a.integrity()})

@@ -173,13 +173,17 @@ func (a *App) drain(servers []*server) error {
 // sweepEvery is how often rows of expired tokens are removed.
 const sweepEvery = 5 * time.Minute
 
+// remindEvery is in how many sweeps overdue reviews are told once: hourly.
+const remindEvery = 12
+
 // housekeeping owns the goroutine that sweeps; stop ends it and waits.
 func (a *App) housekeeping(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.sweep(ctx, a.afterRestore)
+		a.sweep(ctx, a.afterRestore, a.remindOverdue)
+		sweeps := 0
 		tick := time.NewTicker(sweepEvery)
 		defer tick.Stop()
 		for {
@@ -188,6 +192,9 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 				return
 			case <-tick.C:
 				a.sweep(ctx, a.sweepTokens, a.sweepReplays)
+				if sweeps++; sweeps%remindEvery == 0 {
+					a.sweep(ctx, a.remindOverdue)
+				}
 			}
 		}
 	}()

@@ -16,7 +16,7 @@ var auditParameters = []string{"agent", "date", "patient", "type"}
 // served describes the routing table and the offered parameters for the
 // CapabilityStatement.
 func (a *App) served(catalog *search.Catalog) conformance.Served {
-	out := conformance.Served{Definitions: a.definitions, Software: "Fieldseal", Version: Version,
+	out := conformance.Served{Definitions: a.definitions, Own: interaction.OwnOperations(a.base), Software: "Fieldseal", Version: Version,
 		Description: "FHIR R4 data service that seals every sensitive element", Base: a.base, Published: time.Now(),
 		Formats: []string{"application/fhir+json", "json"}, PatchFormats: rest.PatchFormats,
 		Security: conformance.Security{CORS: len(a.cfg.CORSOrigins) > 0, Description: "Every request but those for this statement and for the OpenAPI document needs an opaque bearer token."}}

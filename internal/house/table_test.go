@@ -53,6 +53,7 @@ var floors = map[string]int{
 	"repository/sealed":      4,
 
 	"authz/consent": 5,
+	"authz/glass":   5,
 	"authz/policy":  5,
 	"authz/redact":  5,
 	"authz/token":   5,
