@@ -41,10 +41,12 @@ func (h header) bound(key []byte) []byte {
 	return append(append([]byte(nil), key...), b...)
 }
 
+const claimsPurpose = "fieldseal token claims 1"
+
 // aead is keyed by the token: 256 random bits, so HKDF without salt (RFC 5869
 // §3.1) gives a key that seals this one message.
-func aead(opaque string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(opaque), nil, "fieldseal token claims 1", 32)
+func aead(opaque, purpose string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, []byte(opaque), nil, purpose, 32)
 	if err != nil {
 		return nil, fmt.Errorf("deriving a token key: %w", err)
 	}
@@ -55,16 +57,40 @@ func aead(opaque string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-func encode(opaque string, key []byte, h header, c Claims) ([]byte, error) {
-	a, err := aead(opaque)
+// SealUnder seals what a drawn secret stands for under the secret itself:
+// nonce ‖ AES-256-GCM, bound to the given data. One secret seals one message
+// for one purpose.
+func SealUnder(opaque, purpose string, plain, bound []byte) ([]byte, error) {
+	a, err := aead(opaque, purpose)
 	if err != nil {
 		return nil, err
 	}
+	return a.Seal(nil, nil, plain, bound), nil // #nosec G407 -- the AEAD draws its nonce itself
+}
+
+// OpenUnder opens what SealUnder sealed, or returns ErrInvalid.
+func OpenUnder(opaque, purpose string, sealed, bound []byte) ([]byte, error) {
+	a, err := aead(opaque, purpose)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := a.Open(nil, nil, sealed, bound)
+	if err != nil {
+		return nil, ErrInvalid
+	}
+	return plain, nil
+}
+
+func encode(opaque string, key []byte, h header, c Claims) ([]byte, error) {
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encoding token claims: %w", err)
 	}
-	return json.Marshal(row{h, a.Seal(nil, nil, plain, h.bound(key))}) // #nosec G407 -- the AEAD draws its nonce itself
+	sealed, err := SealUnder(opaque, claimsPurpose, plain, h.bound(key))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(row{h, sealed})
 }
 
 // decode opens a row with its token. A row that was altered is ErrInvalid: it
@@ -75,11 +101,7 @@ func decode(opaque string, key, value []byte) (header, Claims, error) {
 	if json.Unmarshal(value, &r) != nil || r.Format != 1 {
 		return header{}, Claims{}, fmt.Errorf("stored token: %w", ErrInvalid)
 	}
-	a, err := aead(opaque)
-	if err != nil {
-		return header{}, Claims{}, err
-	}
-	plain, err := a.Open(nil, nil, r.Claims, r.bound(key))
+	plain, err := OpenUnder(opaque, claimsPurpose, r.Claims, r.bound(key))
 	if err != nil || json.Unmarshal(plain, &c) != nil {
 		return header{}, Claims{}, fmt.Errorf("stored token: %w", ErrInvalid)
 	}

@@ -14,7 +14,12 @@ import (
 // Revoke ends a token. It is durable and in force on this node when it
 // returns. An unknown or already revoked token is no error (RFC 7009 §2.2).
 func (i *Issuer) Revoke(ctx context.Context, bearer string) error {
-	hash := sha256.Sum256([]byte(bearer))
+	return i.RevokeHash(ctx, sha256.Sum256([]byte(bearer)))
+}
+
+// RevokeHash is Revoke for those who keep the SHA-256 of a token, not the
+// token.
+func (i *Issuer) RevokeHash(ctx context.Context, hash [sha256.Size]byte) error {
 	row, err := i.table.Get(ctx, rowKey(hash))
 	if err == nil {
 		err = i.revokeRow(ctx, row)
@@ -30,7 +35,19 @@ func (i *Issuer) Revoke(ctx context.Context, bearer string) error {
 // force.
 func (i *Issuer) RevokeAccount(ctx context.Context, account string) (int, error) {
 	who := i.pseudonym(account)
-	rows, err := i.rows(ctx, func(h header) bool { return h.Account == who && h.Revoked == 0 })
+	return i.revokeAll(ctx, func(h header) bool { return h.Account == who }, func(e entry) bool { return e.account == who })
+}
+
+// RevokeClient ends every token of an OAuth client and returns how many were
+// in force.
+func (i *Issuer) RevokeClient(ctx context.Context, client string) (int, error) {
+	return i.revokeAll(ctx, func(h header) bool { return h.Client == client }, func(e entry) bool { return e.claims.Client == client })
+}
+
+// revokeAll ends the tokens whose rows match, and forgets those of the cache
+// that do.
+func (i *Issuer) revokeAll(ctx context.Context, stored func(header) bool, cached func(entry) bool) (int, error) {
+	rows, err := i.rows(ctx, func(h header) bool { return h.Revoked == 0 && stored(h) })
 	n := 0
 	for _, r := range rows {
 		if err != nil {
@@ -43,9 +60,9 @@ func (i *Issuer) RevokeAccount(ctx context.Context, account string) (int, error)
 			n++
 		}
 	}
-	i.cache.forget(func(_ [sha256.Size]byte, e entry) bool { return e.account == who })
+	i.cache.forget(func(_ [sha256.Size]byte, e entry) bool { return cached(e) })
 	if err != nil {
-		return n, fmt.Errorf("revoking tokens of an account: %w", err)
+		return n, fmt.Errorf("revoking tokens: %w", err)
 	}
 	return n, nil
 }

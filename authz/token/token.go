@@ -101,18 +101,34 @@ func New(o Options) (*Issuer, error) {
 		cache: cache{m: make(map[[sha256.Size]byte]entry)}}, nil
 }
 
+// Draw returns a prefix and 32 random bytes in base64url. It is worth nothing
+// before it is stored.
+func Draw(prefix string) string {
+	var b [secretBytes]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails (Go 1.24)
+	return prefix + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
 // Issue stores a new token durably and returns it. It is shown once: nothing
 // can recover it later.
 func (i *Issuer) Issue(ctx context.Context, c Claims) (string, error) {
-	lifetime, err := c.check(i.allowDemo)
-	if err != nil {
+	opaque := Draw(Prefix)
+	if _, err := i.Store(ctx, opaque, c); err != nil {
 		return "", err
 	}
-	var b [secretBytes]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", fmt.Errorf("drawing a token: %w", err)
+	return opaque, nil
+}
+
+// Store makes a drawn token valid, durably, and returns when it ends. A token
+// that is stored already is ErrConflict.
+func (i *Issuer) Store(ctx context.Context, opaque string, c Claims) (expires time.Time, err error) {
+	lifetime, err := c.check(i.allowDemo)
+	if err != nil {
+		return expires, err
 	}
-	opaque := Prefix + base64.RawURLEncoding.EncodeToString(b[:])
+	if len(opaque) != tokenLen || !strings.HasPrefix(opaque, Prefix) {
+		return expires, ErrInvalid
+	}
 	h := header{Format: 1, Client: c.Client, Account: i.pseudonym(c.Account), Issued: i.now().Unix()}
 	if lifetime > 0 {
 		h.Expires = i.now().Add(lifetime).Unix()
@@ -120,12 +136,35 @@ func (i *Issuer) Issue(ctx context.Context, c Claims) (string, error) {
 	key := rowKey(sha256.Sum256([]byte(opaque)))
 	value, err := encode(opaque, key, h, c)
 	if err != nil {
-		return "", err
+		return expires, err
 	}
 	if _, err := i.table.PutIf(ctx, key, value, 0); err != nil {
-		return "", fmt.Errorf("storing a token: %w", err)
+		return expires, fmt.Errorf("storing a token: %w", err)
 	}
-	return opaque, nil
+	return time.Unix(h.Expires, 0), nil
+}
+
+// Inspect returns what a token that is in force says and when it was issued
+// and ends, the zero time for never; the errors are those of Verify.
+func (i *Issuer) Inspect(ctx context.Context, bearer string) (c Claims, issued, expires time.Time, err error) {
+	if _, err := i.Verify(ctx, bearer, ""); err != nil {
+		return c, issued, expires, err
+	}
+	key := rowKey(sha256.Sum256([]byte(bearer)))
+	row, err := i.table.Get(ctx, key)
+	if err != nil {
+		return c, issued, expires, fmt.Errorf("reading a token: %w", err)
+	}
+	h, c, err := decode(bearer, key, row.Value)
+	switch {
+	case err != nil:
+		return Claims{}, issued, expires, err
+	case h.Revoked != 0: // since Verify kept it
+		return Claims{}, issued, expires, ErrRevoked
+	case h.Expires != 0:
+		expires = time.Unix(h.Expires, 0)
+	}
+	return c, time.Unix(h.Issued, 0), expires, nil
 }
 
 // Verify returns the subject of a bearer token, or ErrInvalid, ErrExpired or

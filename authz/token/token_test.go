@@ -150,6 +150,48 @@ func TestRevokedAccountIsRefusedAtOnce(t *testing.T) {
 	n.verify(t, other, nil)
 }
 
+func TestRevokedClientIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	c := claims()
+	a := n.issue(t, c)
+	c.Client = "another"
+	other := n.issue(t, c)
+	n.verify(t, a, nil)
+	if got, err := n.RevokeClient(t.Context(), "app"); got != 1 || err != nil {
+		t.Errorf("revoked %d, %v", got, err)
+	}
+	n.verify(t, a, ErrRevoked)
+	n.verify(t, other, nil)
+}
+
+func TestInspectTellsOnlyOfTokensInForce(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	tok := n.issue(t, claims())
+	c, issued, expires, err := n.Inspect(t.Context(), tok)
+	if err != nil || c.Account != "user:dr-who" || c.Client != "app" || expires.Sub(issued) != DefaultLifetime {
+		t.Errorf("%+v %v", c, err)
+	}
+	if _, err := n.Store(t.Context(), tok, claims()); !errors.Is(err, repository.ErrConflict) {
+		t.Errorf("a token was stored twice: %v", err)
+	}
+	if _, err := n.Store(t.Context(), "short", claims()); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a token that nobody drew: %v", err)
+	}
+	for _, other := range []*Issuer{n.Issuer, newNode(t, n.table, n.clock).Issuer} {
+		if err := n.Revoke(t.Context(), tok); err != nil {
+			t.Fatal(err)
+		}
+		if c, _, _, err := other.Inspect(t.Context(), tok); !errors.Is(err, ErrRevoked) || c.Account != "" {
+			t.Errorf("a revoked token: %v", err)
+		}
+	}
+	if _, _, _, err := n.Inspect(t.Context(), Draw(Prefix)); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an unknown token: %v", err)
+	}
+}
+
 // A row that was read before a revocation must not reach the cache after it.
 func TestRevocationDuringLoadIsNotCached(t *testing.T) {
 	t.Parallel()
