@@ -16,17 +16,20 @@ const defaultPurpose = "TREAT"
 
 // Claims say whom a token is for.
 type Claims struct {
-	Account  string        `json:"sub"`    // user:NAME or client:NAME
-	Client   string        `json:"client"` // OAuth client id
-	Roles    []string      `json:"roles"`  // role:NAME, and group:NAME whose roles the policy assigns
-	Scopes   []string      `json:"scopes"` // SMART v2
-	Who      string        `json:"who,omitempty"`
-	Patient  string        `json:"patient,omitempty"` // logical id of the patient in context
-	Orgs     []string      `json:"orgs,omitempty"`    // logical ids of Organizations
-	AMR      []string      `json:"amr,omitempty"`
-	AuthTime time.Time     `json:"auth_time,omitzero"`
-	Purpose  string        `json:"purpose,omitempty"` // TREAT when empty
-	Lifetime time.Duration `json:"-"`                 // 0 = the default of the kind of account
+	Account  string    `json:"sub"`    // user:NAME or client:NAME
+	Client   string    `json:"client"` // OAuth client id
+	Roles    []string  `json:"roles"`  // role:NAME, and group:NAME whose roles the policy assigns
+	Scopes   []string  `json:"scopes"` // SMART v2
+	Who      string    `json:"who,omitempty"`
+	Patient  string    `json:"patient,omitempty"` // logical id of the patient in context
+	Orgs     []string  `json:"orgs,omitempty"`    // logical ids of Organizations
+	AMR      []string  `json:"amr,omitempty"`
+	AuthTime time.Time `json:"auth_time,omitzero"`
+	Purpose  string    `json:"purpose,omitempty"` // TREAT when empty
+	// Context is the launch context that came with the token beside the patient
+	// (SMART App Launch 2.2): encounter, fhirContext and the like.
+	Context  map[string]any `json:"context,omitempty"`
+	Lifetime time.Duration  `json:"-"` // 0 = the default of the kind of account
 }
 
 // check reports every problem at once and returns the lifetime in force; zero

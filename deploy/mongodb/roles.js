@@ -39,6 +39,7 @@ const roles = {
       "table.index": ["find", "insert", "update", "remove"],
       "table.leases": ["find", "insert", "update", "remove"],
       "table.meta": ["find", "insert", "update", "remove"],
+      "table.oauth": ["find", "insert", "update", "remove"],
       "table.policy": ["find", "insert", "update", "remove"],
       "table.tokens": ["find", "insert", "update", "remove"]
     }

@@ -59,13 +59,16 @@ var floors = map[string]int{
 	"authz/token":   5,
 
 	"authz/account":        6,
+	"authz/client":         6,
 	"authz/policy/archive": 6,
 	"fhir/interaction":     6,
 
+	"authz/oauth":       7,
 	"fhir/rest":         7,
 	"internal/node":     7,
 	"internal/adminapi": 7,
 
+	"authz/oauth/oauthtest":            8,
 	"internal/config":                  8,
 	"internal/importer":                8,
 	"internal/migrate":                 8,
@@ -139,7 +142,7 @@ const apiOnlyFrom = 1
 
 // testPackages end in one of these: real fakes and contract suites, importable
 // from _test.go files and from each other, never by the product.
-var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest"}
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest", "oauthtest"}
 
 // callers says which package alone may call a constructor whose result is
 // trusted elsewhere.

@@ -1,0 +1,162 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/ory/fosite"
+
+	"github.com/fieldseal/fieldseal/authz/client"
+)
+
+// parameters are those of an authorization request; pages add their own.
+var parameters = []string{"response_type", "client_id", "redirect_uri", "launch", "scope", "state", "aud", "nonce",
+	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "response_mode", "request", "request_uri", "audience"}
+
+// authorize is the authorization endpoint, by GET and by form POST (SMART App
+// Launch 2.2, authorize-post).
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY") // a login inside of another page is a trap
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+	r = withPeer(r, s.Peer(r))
+	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		h.Set("Allow", "GET, POST")
+		s.page(w, r, http.StatusMethodNotAllowed)
+		return
+	}
+	if r.ParseForm() != nil || slices.ContainsFunc(parameters, func(p string) bool { return len(r.Form[p]) > 1 }) {
+		s.page(w, r, http.StatusBadRequest)
+		return
+	}
+	// Before the redirect URI is known to be the client's, nobody is redirected
+	// (RFC 6749 §4.1.2.1).
+	c, err := s.Clients.Get(r.Context(), r.Form.Get("client_id"))
+	if err != nil || c.Service() || !slices.Contains(c.Redirects, r.Form.Get("redirect_uri")) {
+		if err != nil && !errors.Is(err, client.ErrUnknown) {
+			s.page(w, r, http.StatusServiceUnavailable)
+			return
+		}
+		s.page(w, r, http.StatusBadRequest)
+		return
+	}
+	if err := s.ask(w, r, c); err != nil {
+		s.redirectError(w, r, c, err)
+	}
+}
+
+// ask leads a request to a code. A nil error means that it was answered.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) error {
+	ar, err := s.provider.NewAuthorizeRequest(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	if err := s.acceptableRequest(r.Form, ar); err != nil {
+		return err
+	}
+	a := Asked{Client: c, Scopes: ar.GetRequestedScopes(), Launch: r.Form.Get("launch"),
+		Prompt: r.Form.Get("prompt"), MaxAge: r.Form.Get("max_age"), Hint: r.Form.Get("login_hint")}
+	d, err := s.Interaction.Ask(w, r, a)
+	if err != nil || d == nil {
+		return err
+	}
+	if err := d.sound(a); err != nil {
+		return err
+	}
+	return s.grantCode(w, r, ar, *d)
+}
+
+// acceptableRequest checks what SMART demands beyond OAuth: a state, the FHIR
+// base as aud, so that no token goes to a server that only claims to be this
+// one, and PKCE before anybody is asked anything.
+func (s *Server) acceptableRequest(form url.Values, ar fosite.AuthorizeRequester) error {
+	if ar.GetState() == "" || len(ar.GetRequestedScopes()) == 0 || strings.TrimSuffix(form.Get("aud"), "/") != s.Base {
+		return fosite.ErrInvalidRequest
+	}
+	challenge := form.Get("code_challenge")
+	if form.Get("code_challenge_method") != "S256" || len(challenge) != 43 || strings.ContainsFunc(challenge, notBase64URL) {
+		return fosite.ErrInvalidRequest
+	}
+	return nil
+}
+
+func notBase64URL(c rune) bool {
+	return !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+}
+
+// grantCode makes the code and sends the browser back with it.
+func (s *Server) grantCode(w http.ResponseWriter, r *http.Request, ar fosite.AuthorizeRequester, d Decision) error {
+	for _, scope := range d.Scopes {
+		ar.GrantScope(scope)
+	}
+	sess := &session{Claims: d.Claims, Nonce: r.Form.Get("nonce")}
+	sess.Claims.Client, sess.Claims.Scopes, sess.Claims.Lifetime = "", nil, 0
+	resp, err := s.provider.NewAuthorizeResponse(r.Context(), ar, sess)
+	if err != nil {
+		return err
+	}
+	if err := s.record(r.Context(), event{subtype: "authorize", claims: d.Claims, client: ar.GetClient().GetID()}); err != nil {
+		return err
+	}
+	s.redirect(w, r, url.Values{"code": {resp.GetCode()}, "state": {ar.GetState()}})
+	return nil
+}
+
+// redirectError tells the app what went wrong, by a code alone.
+func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, c client.Client, err error) {
+	code := codeOf(err)
+	switch {
+	case errors.Is(err, ErrDeclined):
+		code = "access_denied"
+	case errors.Is(err, ErrLogin):
+		code = "login_required"
+	case code == "server_error":
+		s.Log.Error("authorization failed", "client", c.ID)
+	}
+	if err := s.record(context.WithoutCancel(r.Context()), event{subtype: "failure", reason: code, client: c.ID}); err != nil {
+		s.page(w, r, http.StatusServiceUnavailable)
+		return
+	}
+	out := url.Values{"error": {code}, "error_description": {standard[code]}}
+	if state := r.Form.Get("state"); state != "" {
+		out.Set("state", state)
+	}
+	s.redirect(w, r, out)
+}
+
+// redirect adds parameters to the registered URI and goes there by GET.
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, add url.Values) {
+	to, err := url.Parse(r.Form.Get("redirect_uri"))
+	if err != nil {
+		s.page(w, r, http.StatusBadRequest)
+		return
+	}
+	q := to.Query()
+	for name, values := range add {
+		q[name] = values
+	}
+	to.RawQuery = q.Encode()
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// page says to a person that a request cannot be answered, without a redirect
+// and without anything of the request.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, status int) {
+	s.Gatekeeper.RecordPreAuth(s.Peer(r), "invalid-authorization-request")
+	text := "The app that sent you here is not registered with this address, or its request is not readable. Nothing was shared."
+	if status == http.StatusServiceUnavailable {
+		text = "The server cannot answer at the moment. Nothing was shared."
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(`<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
+		"<title>Not possible</title><main><h1>Not possible</h1><p>" + text + "</p></main></html>"))
+}

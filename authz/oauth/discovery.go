@@ -1,0 +1,67 @@
+package oauth
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/fieldseal/fieldseal/authz/smart"
+)
+
+var (
+	authMethods  = []string{"private_key_jwt"}
+	userMethods  = []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+	assertionAlg = []string{"RS384", "ES384"}
+)
+
+// document encodes a discovery document: a map of strings and lists.
+func document(m map[string]any) []byte {
+	b, _ := json.Marshal(m)
+	return b
+}
+
+// metadata is what both discovery documents say (RFC 8414).
+func (s *Server) metadata() map[string]any {
+	m := map[string]any{
+		"token_endpoint":         s.endpoint("token"),
+		"introspection_endpoint": s.endpoint("introspect"), "revocation_endpoint": s.endpoint("revoke"),
+		"grant_types_supported": []string{"client_credentials"}, "token_endpoint_auth_methods_supported": authMethods,
+		"token_endpoint_auth_signing_alg_values_supported": assertionAlg, "code_challenge_methods_supported": []string{"S256"},
+		"scopes_supported": []string{"system/*.cruds"},
+	}
+	if s.Interaction != nil {
+		m["issuer"], m["jwks_uri"], m["authorization_endpoint"] = s.Issuer, s.endpoint("jwks"), s.endpoint("authorize")
+		m["response_types_supported"] = []string{"code"}
+		m["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
+		m["token_endpoint_auth_methods_supported"] = append([]string{"none"}, userMethods...)
+		m["scopes_supported"] = []string{smart.OpenID, smart.FHIRUser, smart.Launch, smart.LaunchPatient, smart.OfflineAccess, smart.OnlineAccess,
+			"patient/*.cruds", "user/*.cruds", "system/*.cruds"}
+	}
+	return m
+}
+
+// smartConfiguration is .well-known/smart-configuration (SMART App Launch 2.2,
+// conformance). Capabilities of apps with a user are claimed with an
+// Interaction only; those of its pages are named by whoever brings them.
+func (s *Server) smartConfiguration() []byte {
+	m := s.metadata()
+	capabilities := []string{"client-confidential-asymmetric", "permission-v1", "permission-v2"}
+	if s.Interaction != nil {
+		capabilities = append(capabilities, "client-public", "client-confidential-symmetric", "sso-openid-connect",
+			"permission-offline", "permission-online", "permission-patient", "permission-user", "authorize-post")
+	}
+	capabilities = append(capabilities, s.Capabilities...)
+	slices.Sort(capabilities)
+	m["capabilities"] = capabilities
+	return document(m)
+}
+
+// openIDConfiguration is .well-known/openid-configuration (OpenID Connect
+// Discovery §3).
+func (s *Server) openIDConfiguration() []byte {
+	m := s.metadata()
+	m["subject_types_supported"] = []string{"public"}
+	m["id_token_signing_alg_values_supported"] = []string{"RS256"}
+	m["claims_supported"] = []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "fhirUser"}
+	m["request_parameter_supported"], m["request_uri_parameter_supported"] = false, false
+	return document(m)
+}

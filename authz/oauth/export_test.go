@@ -1,0 +1,4 @@
+package oauth
+
+// Public is public, for tests.
+var Public = public

@@ -1,0 +1,67 @@
+package oauth_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/oauth"
+)
+
+// frozenRows is testdata/format/v1: every kind of row, and the secrets that
+// open them. They never guarded anything.
+type frozenRows struct {
+	Code, Refresh, Used, Secret string
+	Rows                        []frozenRow
+}
+
+type frozenRow struct {
+	Key   []byte
+	Value string
+}
+
+// What a release stored, every later one opens (docs/format/oauth.md).
+func TestFrozenRowsOpen(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/format/v1/rows.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f frozenRows
+	if err := json.Unmarshal(text, &f); err != nil {
+		t.Fatal(err)
+	}
+	s := newTables()
+	kinds := map[string]bool{}
+	for _, r := range f.Rows {
+		kind, _, _ := strings.Cut(string(r.Key), "/")
+		kinds[kind] = true
+		if _, err := s.oauth.PutIf(t.Context(), r.Key, []byte(r.Value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kinds) != 6 {
+		t.Fatalf("kinds %v", kinds)
+	}
+	n := open(t, s, nil)
+	if c, err := n.clients.Get(t.Context(), "confidential"); err != nil || !c.SecretMatches(f.Secret) || c.Auth != client.SecretBasic {
+		t.Errorf("client %+v %v", c, err)
+	}
+	if w := n.do(httptest.NewRequest(http.MethodGet, oauth.Path+"/jwks", nil)); !strings.Contains(w.Body.String(), `"kid":"1027961745cb1192"`) {
+		t.Errorf("another signing key: %s", w.Body)
+	}
+	if a := n.post("/token", redemption("app", f.Code)); a.status != http.StatusOK || a.text("encounter") != "e1" {
+		t.Errorf("code: %d %v", a.status, a.body)
+	}
+	if a := n.post("/token", refresh("app", f.Refresh)); a.status != http.StatusOK || a.text("scope") != appScopes {
+		t.Errorf("refresh token: %d %v", a.status, a.body)
+	}
+	n.refused("used refresh token", n.post("/token", refresh("app", f.Used)), http.StatusBadRequest, "invalid_grant")
+	if !n.rec.has("failure", "refresh-reuse", "user:dr") {
+		t.Error("its use was forgotten")
+	}
+}

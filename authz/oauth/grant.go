@@ -1,0 +1,193 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// grantRow is the family of tokens that one authorization of a user gave to a
+// client. It names nobody: the account is a pseudonym.
+type grantRow struct {
+	Format  int                  `json:"format"`
+	Client  string               `json:"client"`
+	Account repository.StorageID `json:"account"`
+	Created int64                `json:"created"`
+	Keep    int64                `json:"keep"`
+	Revoked int64                `json:"revoked"`
+	Tokens  []issuedToken        `json:"tokens"` // access tokens that may be in force
+}
+
+type issuedToken struct {
+	Hash    []byte `json:"hash"` // SHA-256
+	Expires int64  `json:"expires"`
+}
+
+func grantKey(id string) []byte { return []byte("grant/" + id) }
+
+func (s *Server) pseudonym(account string) repository.StorageID {
+	return s.PRF("oauth-account", account)
+}
+
+// changeGrant edits the row of a family, which is made when there is none, also
+// when another node edits it at the same time.
+func (s *Server) changeGrant(ctx context.Context, id string, edit func(*grantRow)) (grantRow, error) {
+	for {
+		g := grantRow{Format: 1, Created: s.Now().Unix()}
+		stored, err := s.Table.Get(ctx, grantKey(id))
+		switch {
+		case errors.Is(err, repository.ErrNotFound):
+		case err != nil:
+			return g, fmt.Errorf("reading a grant: %w", err)
+		case json.Unmarshal(stored.Value, &g) != nil || g.Format != 1:
+			return g, fmt.Errorf("stored grant: %w", repository.ErrCorrupt)
+		}
+		edit(&g)
+		g.Keep = max(g.Keep, s.Now().Add(keepUsed).Unix())
+		value, err := json.Marshal(g)
+		if err != nil {
+			return g, fmt.Errorf("encoding a grant: %w", err)
+		}
+		if _, err = s.Table.PutIf(ctx, grantKey(id), value, stored.Revision); !errors.Is(err, repository.ErrConflict) {
+			return g, err
+		}
+	}
+}
+
+func (s *Server) grantAlive(ctx context.Context, id string) (bool, error) {
+	var g grantRow
+	stored, err := s.Table.Get(ctx, grantKey(id))
+	if errors.Is(err, repository.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading a grant: %w", err)
+	}
+	return json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Revoked == 0, nil
+}
+
+func (s *Server) prolongGrant(ctx context.Context, id string, until time.Time) error {
+	_, err := s.changeGrant(ctx, id, func(g *grantRow) { g.Keep = max(g.Keep, until.Add(keepUsed).Unix()) })
+	return err
+}
+
+// endGrant revokes a family: no refresh token of it works any more, and its
+// access tokens are revoked.
+func (s *Server) endGrant(ctx context.Context, id string) error {
+	g, err := s.changeGrant(ctx, id, func(g *grantRow) {
+		if g.Revoked == 0 {
+			g.Revoked = s.Now().Unix()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return s.revokeTokens(ctx, g)
+}
+
+func (s *Server) revokeTokens(ctx context.Context, g grantRow) error {
+	var errs []error
+	for _, t := range g.Tokens {
+		if len(t.Hash) == sha256.Size {
+			errs = append(errs, s.Tokens.RevokeHash(ctx, [sha256.Size]byte(t.Hash)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CreateAccessTokenSession makes a drawn access token valid. It comes after the
+// code or refresh token was consumed. When the family ended meanwhile, because
+// the code came twice, the token is revoked again at once.
+func (s *store) CreateAccessTokenSession(ctx context.Context, secret string, r fosite.Requester) error {
+	sess := r.GetSession().(*session)
+	c := sess.Claims
+	c.Client, c.Scopes = r.GetClient().GetID(), r.GetGrantedScopes()
+	if sess.narrowed != nil {
+		c.Scopes = sess.narrowed
+	}
+	expires, err := s.Tokens.Store(ctx, secret, c)
+	if err != nil {
+		return err
+	}
+	sess.ends = expires
+	if r.GetClient().(registered).Service() {
+		return nil // no family: there is no refresh
+	}
+	now, hash := s.Now().Unix(), sha256.Sum256([]byte(secret))
+	g, err := s.changeGrant(ctx, r.GetID(), func(g *grantRow) {
+		g.Client, g.Account = c.Client, s.pseudonym(c.Account)
+		g.Tokens = slices.DeleteFunc(g.Tokens, func(t issuedToken) bool { return t.Expires <= now })
+		g.Tokens = append(g.Tokens, issuedToken{hash[:], expires.Unix()})
+	})
+	if err != nil {
+		return errors.Join(err, s.Tokens.RevokeHash(ctx, hash))
+	}
+	if g.Revoked != 0 {
+		return s.revokeTokens(ctx, g)
+	}
+	return nil
+}
+
+// GetAccessTokenSession and DeleteAccessTokenSession are for fosite's own
+// introspection and revocation, which are not in use.
+func (s *store) GetAccessTokenSession(context.Context, string, fosite.Session) (fosite.Requester, error) {
+	return nil, fosite.ErrNotFound
+}
+
+func (s *store) DeleteAccessTokenSession(ctx context.Context, secret string) error {
+	return s.Tokens.Revoke(ctx, secret)
+}
+
+// inForce reports whether a refresh or access token of the family may work.
+func (g grantRow) inForce(now int64) bool {
+	return g.Revoked == 0 && (g.Keep-int64(keepUsed.Seconds()) > now ||
+		slices.ContainsFunc(g.Tokens, func(t issuedToken) bool { return t.Expires > now }))
+}
+
+// Grant is an app that a user has authorised.
+type Grant struct {
+	ID     string
+	Client string
+	Since  time.Time
+}
+
+// Grants are the authorisations of an account that are in force, for the page
+// on which a user ends them (access.md, SMART 13).
+func (s *Server) Grants(ctx context.Context, account string) (found []Grant, err error) {
+	who, now := s.pseudonym(account), s.Now().Unix()
+	for stored, err := range s.Table.Scan(ctx, grantKey("")) {
+		if err != nil {
+			return nil, fmt.Errorf("reading grants: %w", err)
+		}
+		var g grantRow
+		if json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Account == who && g.inForce(now) {
+			found = append(found, Grant{string(stored.Key[len(grantKey("")):]), g.Client, time.Unix(g.Created, 0)})
+		}
+	}
+	return found, nil
+}
+
+// EndGrant ends one of the account's authorisations; of another account it is
+// ErrNotFound.
+func (s *Server) EndGrant(ctx context.Context, account, id string) error {
+	all, err := s.Grants(ctx, account)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(g Grant) bool { return g.ID == id }) {
+		return repository.ErrNotFound
+	}
+	if err := s.record(ctx, event{subtype: "token-revoke", claims: token.Claims{Account: account}}); err != nil {
+		return err
+	}
+	return s.endGrant(ctx, id)
+}

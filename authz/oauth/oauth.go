@@ -1,0 +1,176 @@
+// Package oauth is the authorization server: SMART App Launch 2.2 and SMART
+// Backend Services over OAuth 2.0 (RFC 6749, 6750, 7009, 7523, 7636, 7662) and
+// OpenID Connect.
+//
+// Start with New and Server. ory/fosite runs the flows; authenticate.go and
+// assertion.go say who the client is, store.go keeps what the flows need in one
+// repository.Table, authorize.go asks people through Interaction, which the
+// pages implement. Access tokens are those of authz/token.
+//
+// Security notes: what is used once (codes, refresh tokens, jti of assertions)
+// is consumed by compare-and-set, on whatever node it comes. Rows are named by
+// the hash of their secret and sealed under the secret itself: a copy of the
+// table redeems nothing. A code or refresh token that comes again ends its whole
+// family. No error text repeats what a client sent, and no URL that is made here
+// holds more than code, state and an error code. Every token that leaves, every
+// refusal of a known client and every reuse is an audit event first; what fails
+// before a client is known is counted per peer.
+//
+// Kept compatible: the rows (docs/format/oauth.md), the paths, the prefixes of
+// secrets.
+package oauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// Path is where the endpoints lie, beside the FHIR base.
+const Path = "/oauth"
+
+// Limits (SMART App Launch 2.2; access.md, SMART 2, 8 and 9).
+const (
+	CodeLifetime           = 60 * time.Second
+	DefaultRefreshLifetime = 92 * 24 * time.Hour // three months
+	OnlineLifetime         = 12 * time.Hour      // a refresh token of online_access
+	maxFormBytes           = 64 << 10
+)
+
+// Gatekeeper records what fails before a client is known, aggregated per peer
+// (decision 35).
+type Gatekeeper interface {
+	RecordPreAuth(peer, reason string)
+}
+
+// Options are what a Server needs.
+type Options struct {
+	Base    string // FHIR base URL, without a slash at the end
+	Issuer  string // of the authorization server; its endpoints lie below it
+	Table   repository.Table
+	Clients *client.Registry
+	Tokens  *token.Issuer
+	// PRF is a keyed function; it makes pseudonyms and the key of the signing
+	// key.
+	PRF        func(label, text string) repository.StorageID
+	Recorder   audit.Recorder
+	Gatekeeper Gatekeeper
+	// Interaction asks people; nil offers no authorization endpoint, so that
+	// backend services alone get tokens.
+	Interaction Interaction
+	// Capabilities are what the interaction adds to smart-configuration.
+	Capabilities []string
+	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
+	RefreshLifetime time.Duration
+	// Reachable says which addresses key sets are fetched from; nil means
+	// public ones only.
+	Reachable func(netip.Addr) bool
+	// Transport is for key sets, with TLS; nil means the system's roots.
+	Transport *http.Transport
+	// Peer is the network address of the caller; nil means that of the
+	// connection.
+	Peer func(*http.Request) string
+	Log  *slog.Logger
+	Now  func() time.Time // nil means time.Now
+}
+
+// Server is the authorization server. It is safe for concurrent use.
+type Server struct {
+	Options
+	provider *fosite.Fosite
+	config   *fosite.Config
+	store    *store
+	keys     *keySets
+	signer   *signer // nil without OpenID Connect
+	mux      *http.ServeMux
+	origins  origins
+}
+
+// New returns a server; it panics when a required option is missing, which is a
+// wiring error. With an Interaction it reads the signing key, or makes it.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Base == "" || o.Issuer == "" || o.Table == nil || o.Clients == nil || o.Tokens == nil || o.PRF == nil || o.Recorder == nil || o.Gatekeeper == nil {
+		panic("oauth: a required option is missing")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.RefreshLifetime == 0 {
+		o.RefreshLifetime = DefaultRefreshLifetime
+	}
+	if o.Peer == nil {
+		o.Peer = connectionPeer
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{Options: o}
+	s.store = &store{Server: s}
+	s.keys = newKeySets(o)
+	if o.Interaction != nil {
+		var err error
+		if s.signer, err = s.openSigner(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.configure()
+	s.route()
+	return s, nil
+}
+
+// route lists the endpoints. What people and apps with a user need is there
+// only with an Interaction.
+func (s *Server) route() {
+	s.mux = http.NewServeMux()
+	s.mux.HandleFunc(s.configurationPath(), s.open(s.smartConfiguration()))
+	s.mux.HandleFunc(Path+"/token", s.private(s.token))
+	s.mux.HandleFunc(Path+"/introspect", s.private(s.introspect))
+	s.mux.HandleFunc(Path+"/revoke", s.private(s.revoke))
+	if s.Interaction != nil {
+		s.mux.HandleFunc(Path+"/.well-known/openid-configuration", s.open(s.openIDConfiguration()))
+		s.mux.HandleFunc(Path+"/jwks", s.open(s.signer.public()))
+		s.mux.HandleFunc(Path+"/authorize", s.authorize)
+	}
+}
+
+// Serves reports whether a path is one of this server's.
+func (s *Server) Serves(path string) bool {
+	return path == s.configurationPath() || strings.HasPrefix(path, Path+"/")
+}
+
+// configurationPath is .well-known/smart-configuration below the FHIR base.
+func (s *Server) configurationPath() string {
+	_, rest, _ := strings.Cut(s.Base, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return "/" + strings.TrimSuffix(path+"/", "//") + ".well-known/smart-configuration"
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+func connectionPeer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func (s *Server) endpoint(name string) string { return s.Issuer + "/" + name }
+
+// unavailable reports whether an error is that of a part that may come back.
+func unavailable(err error) bool {
+	return errors.Is(err, repository.ErrUnavailable) || errors.Is(err, audit.ErrUnavailable)
+}

@@ -1,0 +1,248 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+	"github.com/ory/fosite/handler/oauth2"
+	"github.com/ory/fosite/handler/pkce"
+
+	"github.com/fieldseal/fieldseal/authz/smart"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// store implements what fosite's handlers keep, in one table.
+type store struct{ *Server }
+
+var (
+	_ fosite.Storage                = (*store)(nil)
+	_ oauth2.CoreStorage            = (*store)(nil)
+	_ oauth2.TokenRevocationStorage = (*store)(nil)
+	_ pkce.PKCERequestStorage       = (*store)(nil)
+)
+
+// kind is what a secret is for: the first part of its row's key.
+type kind string
+
+const (
+	codes     kind = "code"
+	refreshes kind = "refresh"
+)
+
+// keepUsed is how long a used secret is remembered, so that its reuse is
+// noticed and ends the family.
+const keepUsed = 24 * time.Hour
+
+// sealedPurpose separates the keys that one secret gives.
+const sealedPurpose = "fieldseal oauth row 1"
+
+// secretRow is the stored value of a code or refresh token.
+type secretRow struct {
+	Format  int    `json:"format"`
+	Client  string `json:"client"`
+	Grant   string `json:"grant"`   // the family
+	Expires int64  `json:"expires"` // seconds since the Unix epoch
+	Keep    int64  `json:"keep"`    // when the row may be removed
+	Used    int64  `json:"used"`    // 0 = not yet
+	Request []byte `json:"request"` // request, sealed under the secret
+}
+
+// bound is the associated data: a row cannot be moved to another secret or
+// family, nor prolonged. Whoever can write the table can only use it up.
+func (r secretRow) bound(key []byte) []byte {
+	b, _ := json.Marshal([]any{string(key), r.Format, r.Client, r.Grant, r.Expires}) // strings and numbers cannot fail
+	return b
+}
+
+// request is what is kept of a request.
+type request struct {
+	At        time.Time  `json:"at"`
+	Requested []string   `json:"requested"`
+	Granted   []string   `json:"granted"`
+	Form      url.Values `json:"form,omitempty"`
+	Session   *session   `json:"session"`
+}
+
+func secretKey(k kind, secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return append([]byte(k+"/"), sum[:]...)
+}
+
+func (s *store) createSecret(ctx context.Context, k kind, secret string, r fosite.Requester, life time.Duration) error {
+	expires := s.Now().Add(life)
+	row := secretRow{Format: 1, Client: r.GetClient().GetID(), Grant: r.GetID(), Expires: expires.Unix(), Keep: expires.Add(keepUsed).Unix()}
+	plain, err := json.Marshal(request{At: r.GetRequestedAt(), Requested: r.GetRequestedScopes(), Granted: r.GetGrantedScopes(),
+		Form: r.GetRequestForm(), Session: r.GetSession().(*session)})
+	if err != nil {
+		return fmt.Errorf("encoding an authorization: %w", err)
+	}
+	key := secretKey(k, secret)
+	if row.Request, err = token.SealUnder(secret, sealedPurpose, plain, row.bound(key)); err != nil {
+		return err
+	}
+	value, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encoding an authorization: %w", err)
+	}
+	_, err = s.Table.PutIf(ctx, key, value, 0)
+	return err
+}
+
+// readSecret returns the row of a secret and the request it stands for. What is
+// unknown, expired, altered or of a client that is gone is fosite.ErrNotFound.
+func (s *store) readSecret(ctx context.Context, k kind, secret string) (row secretRow, revision uint64, r *fosite.Request, err error) {
+	key := secretKey(k, secret)
+	stored, err := s.Table.Get(ctx, key)
+	if errors.Is(err, repository.ErrNotFound) {
+		return row, 0, nil, fosite.ErrNotFound
+	}
+	if err != nil {
+		return row, 0, nil, fmt.Errorf("reading an authorization: %w", err)
+	}
+	if json.Unmarshal(stored.Value, &row) != nil || row.Format != 1 || s.Now().Unix() >= row.Expires {
+		return row, 0, nil, fosite.ErrNotFound
+	}
+	plain, err := token.OpenUnder(secret, sealedPurpose, row.Request, row.bound(key))
+	var kept request
+	if err != nil || json.Unmarshal(plain, &kept) != nil || kept.Session == nil {
+		return row, 0, nil, fosite.ErrNotFound
+	}
+	c, err := s.GetClient(ctx, row.Client)
+	if err != nil {
+		return row, 0, nil, err
+	}
+	return row, stored.Revision, &fosite.Request{ID: row.Grant, RequestedAt: kept.At, Client: c, RequestedScope: kept.Requested,
+		GrantedScope: kept.Granted, Form: kept.Form, Session: kept.Session}, nil
+}
+
+// useSecret consumes a secret by compare-and-set: of any number of concurrent
+// calls, on any nodes, one succeeds and all others are used.
+func (s *store) useSecret(ctx context.Context, k kind, secret string, used error) error {
+	row, revision, _, err := s.readSecret(ctx, k, secret)
+	switch {
+	case err != nil:
+		return err
+	case row.Used != 0:
+		return used
+	}
+	row.Used = s.Now().Unix()
+	value, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("encoding an authorization: %w", err)
+	}
+	_, err = s.Table.PutIf(ctx, secretKey(k, secret), value, revision)
+	if errors.Is(err, repository.ErrConflict) {
+		return used // rows change once: by their use
+	}
+	return err
+}
+
+// getSecret returns the request of a secret, with the error used when it was
+// consumed.
+func (s *store) getSecret(ctx context.Context, k kind, secret string, used error) (fosite.Requester, error) {
+	row, _, r, err := s.readSecret(ctx, k, secret)
+	if err != nil {
+		return nil, err
+	}
+	if row.Used != 0 {
+		return r, used
+	}
+	return r, nil
+}
+
+// Authorization codes.
+
+func (s *store) CreateAuthorizeCodeSession(ctx context.Context, code string, r fosite.Requester) error {
+	return s.createSecret(ctx, codes, code, r, CodeLifetime)
+}
+
+func (s *store) GetAuthorizeCodeSession(ctx context.Context, code string, _ fosite.Session) (fosite.Requester, error) {
+	r, err := s.getSecret(ctx, codes, code, fosite.ErrInvalidatedAuthorizeCode)
+	if errors.Is(err, fosite.ErrInvalidatedAuthorizeCode) {
+		if aerr := s.reused(ctx, r, "code-reuse"); aerr != nil {
+			return nil, aerr
+		}
+	}
+	return r, err
+}
+
+func (s *store) InvalidateAuthorizeCodeSession(ctx context.Context, code string) error {
+	return s.useSecret(ctx, codes, code, fosite.ErrInvalidatedAuthorizeCode)
+}
+
+// The code's row holds the challenge too.
+
+func (s *store) CreatePKCERequestSession(context.Context, string, fosite.Requester) error { return nil }
+
+func (s *store) GetPKCERequestSession(ctx context.Context, code string, _ fosite.Session) (fosite.Requester, error) {
+	return s.getSecret(ctx, codes, code, fosite.ErrInvalidatedAuthorizeCode)
+}
+
+func (s *store) DeletePKCERequestSession(context.Context, string) error { return nil }
+
+// Refresh tokens.
+
+func (s *store) CreateRefreshTokenSession(ctx context.Context, secret, _ string, r fosite.Requester) error {
+	life := OnlineLifetime
+	if slices.Contains(r.GetGrantedScopes(), smart.OfflineAccess) {
+		life = s.RefreshLifetime
+	}
+	if err := s.prolongGrant(ctx, r.GetID(), s.Now().Add(life)); err != nil {
+		return err
+	}
+	return s.createSecret(ctx, refreshes, secret, r, life)
+}
+
+func (s *store) GetRefreshTokenSession(ctx context.Context, secret string, _ fosite.Session) (fosite.Requester, error) {
+	r, err := s.getSecret(ctx, refreshes, secret, fosite.ErrInactiveToken)
+	if errors.Is(err, fosite.ErrInactiveToken) {
+		if aerr := s.reused(ctx, r, "refresh-reuse"); aerr != nil {
+			return nil, aerr
+		}
+	}
+	if err != nil {
+		return r, err
+	}
+	alive, err := s.grantAlive(ctx, r.GetID())
+	if err != nil {
+		return nil, err
+	}
+	if !alive {
+		return nil, fosite.ErrNotFound
+	}
+	return r, nil
+}
+
+// DeleteRefreshTokenSession has nothing to do: a used row stays, so that a
+// third use is noticed as the second was.
+func (s *store) DeleteRefreshTokenSession(context.Context, string) error { return nil }
+
+func (s *store) RotateRefreshToken(ctx context.Context, _, secret string) error {
+	return s.useSecret(ctx, refreshes, secret, fosite.ErrInactiveToken)
+}
+
+// RevokeRefreshToken and RevokeAccessToken end the whole family: one without
+// the other would leave a half.
+func (s *store) RevokeRefreshToken(ctx context.Context, grant string) error {
+	return s.endGrant(ctx, grant)
+}
+
+func (s *store) RevokeAccessToken(ctx context.Context, grant string) error {
+	return s.endGrant(ctx, grant)
+}
+
+// ClientAssertionJWTValid and SetClientAssertionJWT are of fosite's own client
+// authentication, which is not in use: they refuse.
+func (s *store) ClientAssertionJWTValid(context.Context, string) error { return fosite.ErrJTIKnown }
+
+func (s *store) SetClientAssertionJWT(context.Context, string, time.Time) error {
+	return fosite.ErrJTIKnown
+}

@@ -1,0 +1,139 @@
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"github.com/fieldseal/fieldseal/authz/smart"
+	"github.com/fieldseal/fieldseal/authz/token"
+)
+
+// token is the token endpoint (RFC 6749 §3.2).
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	if grant := r.PostForm.Get("grant_type"); !s.offers(grant) {
+		s.refuse(w, r, "unsupported_grant_type", http.StatusBadRequest)
+		return
+	}
+	ar, err := s.provider.NewAccessRequest(ctx, r, &session{})
+	if err != nil {
+		s.fail(w, r, clientOf(ar), err)
+		return
+	}
+	if err := s.complete(ctx, r, ar); err != nil {
+		s.fail(w, r, ar.GetClient(), err)
+		return
+	}
+	resp, err := s.provider.NewAccessResponse(ctx, ar)
+	if err != nil {
+		if errors.Is(err, fosite.ErrInvalidatedAuthorizeCode) || errors.Is(err, fosite.ErrInactiveToken) {
+			err = errors.Join(err, s.endGrant(ctx, ar.GetID())) // used by another request since it was read
+		}
+		s.fail(w, r, ar.GetClient(), err)
+		return
+	}
+	s.deliver(w, r, ar, resp)
+}
+
+func (s *Server) offers(grant string) bool {
+	return grant == "client_credentials" || s.Interaction != nil && (grant == "authorization_code" || grant == "refresh_token")
+}
+
+// clientOf is the client of a request that failed, if it got that far.
+func clientOf(ar fosite.AccessRequester) fosite.Client {
+	if ar == nil {
+		return nil
+	}
+	c, _ := ar.GetClient().(registered)
+	if c.ID == "" {
+		return nil
+	}
+	return c
+}
+
+// complete adds to a request what fosite leaves to us: whom a backend service's
+// token is for, what an account may do now, and fewer scopes at refresh.
+func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.AccessRequester) error {
+	c := ar.GetClient().(registered)
+	if foreign(r, c) {
+		return fosite.ErrUnauthorizedClient
+	}
+	sess := ar.GetSession().(*session)
+	switch r.PostForm.Get("grant_type") {
+	case "client_credentials":
+		asked := ar.GetRequestedScopes()
+		if len(asked) == 0 {
+			return fosite.ErrInvalidScope // SMART Backend Services: scope is required
+		}
+		for _, scope := range asked {
+			ar.GrantScope(scope)
+		}
+		sess.Claims = token.Claims{Account: c.Account(), Roles: c.Roles, Purpose: c.Purpose, AuthTime: s.Now()}
+	case "refresh_token":
+		claims, err := s.Interaction.Renew(ctx, sess.Claims)
+		if errors.Is(err, ErrDeclined) {
+			return errors.Join(fosite.ErrInvalidGrant, s.endGrant(ctx, ar.GetID()))
+		}
+		if err != nil {
+			return err
+		}
+		sess.Claims = claims
+		return narrow(ar, sess, strings.Fields(r.PostForm.Get("scope")))
+	}
+	return nil
+}
+
+// narrow leaves the access token the scopes asked for at refresh; the refresh
+// token keeps all (RFC 6749 §6). Asking for more is refused.
+func narrow(ar fosite.AccessRequester, sess *session, asked []string) error {
+	for _, scope := range asked {
+		if !smart.Covered(ar.GetGrantedScopes(), scope) {
+			return fosite.ErrInvalidScope
+		}
+	}
+	if len(asked) > 0 {
+		sess.narrowed = asked
+	}
+	return nil
+}
+
+// deliver answers with tokens. They leave when the event is durable; else the
+// access token is revoked.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.AccessRequester, resp fosite.AccessResponder) {
+	ctx, sess, granted := r.Context(), ar.GetSession().(*session), []string(ar.GetGrantedScopes())
+	if sess.narrowed != nil {
+		granted = sess.narrowed
+	}
+	out := map[string]any{}
+	maps.Copy(out, sess.Claims.Context)
+	if sess.Claims.Patient != "" {
+		out["patient"] = sess.Claims.Patient
+	}
+	out["access_token"], out["token_type"] = resp.GetAccessToken(), "Bearer"
+	out["expires_in"] = int64(sess.ends.Sub(s.Now()).Round(time.Second).Seconds())
+	out["scope"] = strings.Join(granted, " ")
+	if refresh, ok := resp.GetExtra("refresh_token").(string); ok {
+		out["refresh_token"] = refresh
+	}
+	e := event{subtype: "token-issue", claims: sess.Claims, client: ar.GetClient().GetID()}
+	if r.PostForm.Get("grant_type") == "refresh_token" {
+		e.subtype = "token-refresh"
+	}
+	err := s.addIDToken(out, sess, ar.GetClient().GetID(), granted)
+	if err == nil {
+		err = s.record(ctx, e)
+	}
+	if err != nil {
+		sum := sha256.Sum256([]byte(resp.GetAccessToken()))
+		s.fail(w, r, nil, errors.Join(err, s.Tokens.RevokeHash(ctx, sum)))
+		return
+	}
+	s.write(w, http.StatusOK, out)
+}
