@@ -26,7 +26,15 @@ func childOptions(dir string) Options {
 // runChild records from many goroutines and prints each acknowledged event as
 // "sequence request".
 func runChild() {
-	tr, err := Open(context.Background(), childOptions(os.Getenv(childEnv)))
+	opt := childOptions(os.Getenv(childEnv))
+	var err error
+	if uri := os.Getenv(mongoChildEnv); uri != "" {
+		_, opt, err = mongoChild(context.Background(), uri)
+	}
+	var tr *Trail
+	if err == nil {
+		tr, err = Open(context.Background(), opt)
+	}
 	if err != nil {
 		fmt.Println("open:", err)
 		os.Exit(3)
@@ -59,7 +67,7 @@ func TestKilledWriterLosesNoAcknowledgedEvent(t *testing.T) {
 	dir := t.TempDir()
 	acked := map[uint64]string{}
 	for cycle := range cycles {
-		killOnce(t, dir, time.Duration(5+cycle*7%60)*time.Millisecond, acked)
+		killOnce(t, childEnv+"="+dir, time.Duration(5+cycle*7%60)*time.Millisecond, acked)
 		rep := verify(t, VerifyOptions{Dir: filepath.Join(dir, "trail"), Witness: filepath.Join(dir, "witness")})
 		if !rep.OK() {
 			t.Fatalf("cycle %d: %+v", cycle, rep.Problems)
@@ -80,10 +88,10 @@ func TestKilledWriterLosesNoAcknowledgedEvent(t *testing.T) {
 }
 
 // killOnce lets a child record for a while after its first event and kills it.
-func killOnce(t *testing.T, dir string, after time.Duration, acked map[uint64]string) {
+func killOnce(t *testing.T, child string, after time.Duration, acked map[uint64]string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	cmd.Env = append(os.Environ(), child)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -114,4 +115,17 @@ func (l *memoryLog) setFault(f func(n int) (int, error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fault = f
+}
+
+// countingLog counts the commands that append.
+type countingLog struct {
+	Log
+	calls atomic.Int64
+}
+
+func (c *countingLog) batches() int64 { return c.calls.Load() }
+
+func (c *countingLog) Append(ctx context.Context, entries []repository.LogEntry) error {
+	c.calls.Add(1)
+	return c.Log.Append(ctx, entries)
 }

@@ -3,9 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/internal/config"
+	"github.com/fieldseal/fieldseal/repository/mongostore"
 )
 
 // Names of the trail's collection and of the table of leases in a database.
@@ -35,6 +38,22 @@ func (a *App) openTrail(ctx context.Context) (err error) {
 		_, err = a.trailKeys.Sweep(ctx)
 	}
 	return err
+}
+
+// VerifyTrail checks every chain of audit events of a deployment, without keys and
+// reading only: in the data folder, or in the database that its nodes share.
+func VerifyTrail(ctx context.Context, cfg config.Options) (_ []trail.Report, err error) {
+	o := trail.VerifyOptions{Dir: filepath.Join(cfg.Data, "trail"), Witness: cfg.Witness}
+	if !cfg.OnMongoDB() {
+		return trail.VerifyFolder(ctx, o)
+	}
+	d := cfg.StoreDatabase()
+	log, err := mongostore.OpenLog(mongostore.Options{URI: d.URI, Database: d.Name}, trailLog)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	return trail.VerifyLog(ctx, log, o)
 }
 
 // trailFailed hears of a failure that no retry mends. A node whose name another

@@ -134,6 +134,7 @@ func askEverything(t *testing.T, s *mongostore.Store) {
 		must(nil, err)
 	}
 	must(nil, rows.DeleteIf(ctx, []byte("k"), revision))
+	askLog(t, s)
 }
 
 // TestEveryCommandUsesAnIndex asks the server how it would run each shape of
