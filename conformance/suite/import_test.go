@@ -136,7 +136,7 @@ func TestInterruptedImportIsResumedWithoutDuplicates(t *testing.T) {
 	path := ndjson(t, system, 900)
 	for _, after := range []time.Duration{150, 250, 350} {
 		c := exec.Command(binary, "import", "--data", s.dir, "--parallel", "1", path)
-		c.Env = cleanEnv()
+		c.Env = environment(c.Args)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -112,7 +112,7 @@ func TestIndexIsRemadeThroughKillNine(t *testing.T) {
 func (x indexed) killed(t *testing.T, s *server, args []string, after time.Duration) {
 	t.Helper()
 	work := exec.Command(binary, args...)
-	work.Env = cleanEnv()
+	work.Env = environment(work.Args)
 	if err := work.Start(); err != nil {
 		t.Fatal(err)
 	}

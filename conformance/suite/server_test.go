@@ -104,7 +104,7 @@ func spawn(dir string, args ...string) *server {
 	s := &server{dir: dir, stdout: &capture{}, stderr: &capture{}, done: make(chan struct{}), client: httpClient(nil)}
 	args = append([]string{"serve", "--data", dir, "--metrics="}, args...)
 	s.cmd = exec.Command(binary, args...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = s.stdout, s.stderr, cleanEnv()
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = s.stdout, s.stderr, environment(args)
 	return s
 }
 

@@ -48,6 +48,7 @@ type App struct {
 	indexPolicy *sealed.IndexPolicy
 	node        *node.Register // nil with the embedded engine
 	peers       peers
+	indexWake   chan struct{}
 	keystore    keystore
 	ring        *keyring.Ring
 	store       engine
@@ -71,7 +72,7 @@ type App struct {
 // Open builds everything but the listeners. base is the FHIR base URL that
 // answers carry.
 func Open(ctx context.Context, cfg config.Options, base string, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, base: base, definitions: definition.Default(), fatal: make(chan error, 4)}
+	a = &App{cfg: cfg, log: log, base: base, definitions: definition.Default(), fatal: make(chan error, 4), indexWake: make(chan struct{}, 1)}
 	a.flight.init()
 	a.peers = sole{&a.flight}
 	defer func() {

@@ -72,10 +72,19 @@ func (a *App) tendIndex(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
+			case <-a.indexWake:
 			}
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// wakeIndex has the index looked at now.
+func (a *App) wakeIndex() {
+	select {
+	case a.indexWake <- struct{}{}:
+	default:
+	}
 }
 
 func (a *App) resumeIndex(ctx context.Context) {

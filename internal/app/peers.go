@@ -42,7 +42,10 @@ func (a *App) join(ctx context.Context, s *mongostore.Store) error {
 	r, err := node.Join(ctx, node.Options{Table: s.Table("nodes"), Name: a.cfg.NodeName(), Folder: a.cfg.Data,
 		Rules: sealed.RuleDigest(a.catalog, a.indexPolicy), Longest: mongostore.DefaultTimeout,
 		Lost: a.fail("node"), Trouble: a.trouble("node"),
-		Departed: func(name string) { a.log.Warn("a node is dead", "component", "node", "node", name) }})
+		Departed: func(name string) {
+			a.log.Warn("a node is dead", "component", "node", "node", name)
+			a.wakeIndex() // it may have left work
+		}})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,479 @@
+package suite
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
+)
+
+// These tests run several servers on one database, whatever engine the others
+// run on. They wait with generous limits and log the times that were measured.
+
+// patience is how long a test waits for what takes seconds.
+const patience = 3 * time.Minute
+
+// nodes are servers on one database.
+type nodes struct {
+	database *mongotest.Server
+	all      []*server
+	args     [][]string
+}
+
+// startNodes starts n servers at the same time on an empty database.
+func startNodes(t *testing.T, n int, args ...string) *nodes {
+	t.Helper()
+	c := &nodes{database: mongotest.New(t, "--sync-on-commit"), all: make([]*server, n), args: make([][]string, n)}
+	key, err := rootKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	failures := make([]error, n)
+	for i := range n {
+		dir := folder(t)
+		c.args[i] = append([]string{"--listen", "127.0.0.1:0", "--store", databaseOf(c.database.URI(), t.Name()), "--kek-file", key,
+			"--node", fmt.Sprintf("n%d", i+1)}, args...)
+		wg.Go(func() { c.all[i], failures[i] = launchNode(dir, c.args[i]) })
+	}
+	wg.Wait()
+	for _, s := range c.all {
+		if s != nil {
+			t.Cleanup(s.kill)
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		t.Fatal(err)
+	}
+	c.credentials(t)
+	return c
+}
+
+// credentials issues tokens at the first node for all of them.
+func (c *nodes) credentials(t *testing.T) {
+	t.Helper()
+	tokens := map[string]string{}
+	for _, role := range []string{integration, clinician} {
+		tokens[role] = c.token(t, role)
+	}
+	for _, s := range c.all {
+		s.Tokens = tokens
+	}
+}
+
+func (c *nodes) token(t *testing.T, role string) string {
+	t.Helper()
+	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", "5m")
+	if code != 0 {
+		t.Fatalf("token: %s", stderr)
+	}
+	return strings.TrimSpace(stdout)
+}
+
+// launchNode starts a server without demo data and waits until it is ready.
+func launchNode(dir string, args []string) (*server, error) {
+	s := spawn(dir, args...)
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = s.cmd.Wait(); close(s.done) }()
+	err := s.poll(func() bool {
+		s.Base = printedBase.FindString(s.stdout.String())
+		return s.Base != "" && s.ready() == http.StatusOK
+	})
+	if err != nil {
+		s.kill()
+		return nil, fmt.Errorf("%w\nstdout: %s\nstderr: %s", err, s.stdout, s.stderr)
+	}
+	return s, nil
+}
+
+// restart starts a node again on its folder.
+func (c *nodes) restart(t *testing.T, i int) {
+	t.Helper()
+	s, err := launchNode(c.all[i].dir, c.args[i])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	s.Tokens, c.all[i] = c.all[i].Tokens, s
+}
+
+// ready is the status of /readyz, 0 without an answer.
+func (s *server) ready() int {
+	r, err := s.client.Get(s.origin() + "/readyz")
+	if err != nil {
+		return 0
+	}
+	r.Body.Close()
+	return r.StatusCode
+}
+
+func (s *server) poll(ok func() bool) error {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-s.done:
+			return errors.New("the server ended")
+		default:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %s", patience)
+		}
+	}
+	return nil
+}
+
+func (s *server) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	if err := s.poll(ok); err != nil {
+		t.Fatalf("%s: %v\n%s", what, err, s.stderr)
+	}
+}
+
+// Two nodes that start together on an empty database serve as one: what one
+// writes the other reads, links and keys of repeated requests hold on both,
+// and a token that one revokes the other refuses within 5 s.
+func TestTwoNodesServeAsOne(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 2)
+	a, b := c.all[0], c.all[1]
+	p := person("")
+	id := a.create(t, p)
+	b.do(t, clinician, "GET", "/Patient/"+id, nil).want(200)
+	p["id"], p["gender"] = id, "male"
+	b.do(t, integration, "PUT", "/Patient/"+id, p, "If-Match", `W/"1"`).want(200)
+	a.do(t, integration, "PUT", "/Patient/"+id, p, "If-Match", `W/"1"`).outcome(412)
+	if a.do(t, clinician, "GET", "/Patient/"+id, nil).want(200).json()["gender"] != "male" {
+		t.Error("the first node reads an old version")
+	}
+
+	repeatAcross(t, c)
+	checkLinks(t, a, b)
+	revokeAcross(t, c)
+	eraseAcross(t, c, id)
+	for _, s := range c.all {
+		s.stop(t)
+		verify(t, s.dir)
+	}
+}
+
+// repeatAcross sends one creation with one key to both nodes at the same time.
+func repeatAcross(t *testing.T, c *nodes) {
+	t.Helper()
+	p := person("")
+	answers := make([]*answer, 8)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			answers[i], _ = c.all[i%2].try(t, integration, "POST", "/Patient", p, "X-Idempotency-Key", "nodes-1")
+		})
+	}
+	wg.Wait()
+	ids := map[string]bool{}
+	for i, a := range answers {
+		switch {
+		case a == nil:
+			t.Errorf("request %d had no answer", i)
+		case a.status == 201:
+			ids[a.id()] = true
+		case a.status != 409 && a.status != 503: // the other node was at it
+			t.Errorf("request %d: %d %s", i, a.status, a.body)
+		}
+	}
+	if n := c.all[0].total(t, "/Patient?identifier="+identifierOf(p)); n != 1 || len(ids) != 1 {
+		t.Errorf("one key made %d resources, %d ids were told", n, len(ids))
+	}
+}
+
+// checkLinks follows the page links of one node on the other.
+func checkLinks(t *testing.T, a, b *server) {
+	t.Helper()
+	tag := unique("page-")
+	for range 5 {
+		p := person("")
+		p["name"] = []any{object{"family": tag}}
+		a.create(t, p)
+	}
+	path, seen := "/Patient?_count=2&family="+tag, map[string]bool{}
+	for i := 0; path != ""; i++ {
+		page := []*server{a, b}[i%2].do(t, integration, "GET", path, nil).want(200).json()
+		for _, e := range each(page, "entry") {
+			seen[e["resource"].(object)["id"].(string)] = true
+		}
+		path = ""
+		for _, l := range each(page, "link") {
+			if u, err := url.Parse(fmt.Sprint(l["url"])); err == nil && l["relation"] == "next" {
+				path = strings.TrimPrefix(u.RequestURI(), "/fhir")
+			}
+		}
+	}
+	if len(seen) != 5 {
+		t.Errorf("pages from two nodes hold %d of 5 resources", len(seen))
+	}
+}
+
+// revokeAcross revokes on the first node what the second has just accepted.
+func revokeAcross(t *testing.T, c *nodes) {
+	t.Helper()
+	token := c.token(t, nurse)
+	b := c.all[1]
+	old := b.Tokens
+	b.Tokens = map[string]string{nurse: token, integration: old[integration]}
+	defer func() { b.Tokens = old }()
+	ask := func() int { return b.do(t, nurse, "GET", "/Patient/unknown", nil).status }
+	if got := ask(); got != 404 {
+		t.Fatalf("before it is revoked: %d", got)
+	}
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(token + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := commandInput(t, f, "token", "--data", c.all[0].dir, "--revoke"); code != 0 {
+		t.Fatal(stderr)
+	}
+	began := time.Now()
+	b.until(t, "refusing the revoked token", func() bool { return ask() == 401 })
+	took := time.Since(began)
+	t.Logf("a revoked token was refused by the other node after %s", took.Round(time.Millisecond))
+	if took > 15*time.Second { // 5 s, and room for a busy machine
+		t.Errorf("a revoked token was accepted for %s", took)
+	}
+}
+
+// eraseAcross erases on the first node a patient whose keys the second has in
+// memory.
+func eraseAcross(t *testing.T, c *nodes, id string) {
+	t.Helper()
+	c.all[1].do(t, clinician, "GET", "/Patient/"+id, nil).want(200)
+	began := time.Now()
+	erase(t, c.all[0].dir, id)
+	t.Logf("erasing took %s with two nodes", time.Since(began).Round(time.Millisecond))
+	for i, s := range c.all {
+		for _, path := range []string{"/Patient/" + id, "/Patient/" + id + "/_history/1"} {
+			if a := s.do(t, clinician, "GET", path, nil); a.status != 410 && a.status != 404 {
+				t.Errorf("node %d reads %s: %d", i+1, path, a.status)
+			}
+		}
+	}
+}
+
+// Of 32 creations at once over four nodes that are made only when there is none
+// yet, one is.
+func TestConditionalCreatesOverFourNodesMakeOneResource(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 4)
+	p := person("")
+	cond := "identifier=" + identifierOf(p)
+	answers := make([]*answer, 32)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			for { // 409 and 503 say: again
+				a, err := c.all[i%4].try(t, integration, "POST", "/Patient", p, "If-None-Exist", cond)
+				if answers[i] = a; err != nil || a.status < 400 || a.status != 409 && a.status != 412 && a.status != 503 {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	created, ids := 0, map[string]bool{}
+	for i, a := range answers {
+		switch {
+		case a == nil:
+			t.Fatalf("request %d had no answer", i)
+		case a.status == 201:
+			created++
+		case a.status != 200:
+			t.Errorf("request %d: %d %s", i, a.status, a.body)
+			continue
+		}
+		ids[a.id()] = true
+	}
+	if n := c.all[0].total(t, "/Patient?identifier="+identifierOf(p)); created != 1 || len(ids) != 1 || n != 1 {
+		t.Errorf("%d created, %d ids, %d stored", created, len(ids), n)
+	}
+}
+
+// A node is killed in the middle of writes and transactions. The others go on,
+// what was acknowledged is there, and the node resolves its intents when it
+// comes back, which it does at once although its row is still there.
+func TestKilledNodeAmongOthers(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 2)
+	victim, other := c.all[0], c.all[1]
+	l := &ledger{sent: map[string]bool{}}
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for n := 0; l.send(t, victim, fmt.Sprintf("nodes-w%d", worker), n); n++ {
+			}
+		})
+	}
+	victim.until(t, "transactions", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.sent) > 8
+	})
+	victim.kill()
+	wg.Wait()
+	other.create(t, person("")) // the others go on
+	for name, acked := range l.sent {
+		l.check(t, other, name, acked)
+	}
+	began := time.Now()
+	c.restart(t, 0)
+	t.Logf("the killed node was back after %s", time.Since(began).Round(time.Millisecond))
+	c.all[0].stop(t)
+	verify(t, c.all[0].dir)
+}
+
+// A node is killed while it rotates the key of the index. Another one goes on
+// with it, and searches are complete all the time.
+func TestOtherNodeFinishesTheRotationOfAKilledOne(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 2)
+	victim, other := c.all[0], c.all[1]
+	x := victim.indexed(t, 20)
+	rotation := spawnCommand("keys", "rotate", "--index", "--data", victim.dir)
+	if err := rotation.Start(); err != nil {
+		t.Fatal(err)
+	}
+	other.until(t, "the rotation", func() bool { return other.epochs(t) == 2 })
+	victim.kill()
+	_ = rotation.Wait()
+	killed := time.Now()
+	x.check(t, other)
+	other.until(t, "the end of the rotation", func() bool {
+		time.Sleep(time.Second)
+		return x.check(t, other) && other.epochs(t) == 1
+	})
+	t.Logf("the other node had finished %s after the kill", time.Since(killed).Round(time.Second))
+	x.check(t, other)
+}
+
+// The database is killed under load. No acknowledged write is lost, requests
+// end with 503 well before their deadline, and both nodes serve again without
+// a restart.
+func TestKilledDatabase(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 2, "--request-timeout", "10s")
+	marker := newCanary()
+	acked := &ledger{sent: map[string]bool{}}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		s := c.all[worker%2]
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				acked.write(t, s, fmt.Sprintf("%s-%d-%d", marker.core, worker, n))
+			}
+		})
+	}
+	c.all[0].until(t, "writes", func() bool { return acked.count() > 10 })
+	c.database.Kill()
+	for i, s := range c.all {
+		s.until(t, "noticing the outage", func() bool { return s.ready() == http.StatusServiceUnavailable })
+		began := time.Now()
+		s.do(t, clinician, "GET", "/Patient/unknown", nil).outcome(503)
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("node %d answered after %s", i+1, took)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	if err := c.database.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.all {
+		began := time.Now()
+		s.until(t, "serving again", func() bool { return s.ready() == http.StatusOK })
+		t.Logf("ready %s after the database", time.Since(began).Round(time.Millisecond))
+	}
+	for id := range acked.sent {
+		if a := c.all[1].do(t, integration, "GET", "/Patient/"+id, nil); a.status != 200 {
+			t.Errorf("an acknowledged write is lost: %d", a.status)
+		}
+	}
+	scanDatabase(t, c, marker)
+}
+
+// write creates a patient whose id, identifier and names are markers.
+func (l *ledger) write(t testing.TB, s *server, id string) {
+	p := person(id)
+	p["identifier"] = []any{object{"system": "urn:suite", "value": id}}
+	p["name"] = []any{object{"family": id, "given": []any{id}}}
+	a, err := s.try(t, integration, "PUT", "/Patient/"+id, p)
+	if err != nil || a.status != 201 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent[id] = true
+}
+
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.sent)
+}
+
+// scanDatabase stops everything and looks for what nobody may read in the
+// database's own files: elements, logical ids and tokens.
+func scanDatabase(t *testing.T, c *nodes, marker *canary) {
+	t.Helper()
+	for _, s := range c.all {
+		s.stop(t)
+	}
+	c.database.Kill()
+	n := marker.needles()
+	for role, token := range c.all[0].Tokens {
+		n.add("token of "+role, strings.TrimPrefix(token, "fst_"))
+	}
+	n.scanFiles(t, c.database.Dir)
+}
+
+// A node that was stopped by its host for longer than it counts as alive finds
+// out by itself, takes over what happened and serves on.
+func TestNodeThatWasStoppedComesBack(t *testing.T) {
+	t.Parallel()
+	c := startNodes(t, 2)
+	a, b := c.all[0], c.all[1]
+	id := a.create(t, person(""))
+	b.do(t, clinician, "GET", "/Patient/"+id, nil).want(200) // its keys are warm
+	if err := b.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	erase(t, a.dir, id) // waits until the other counts as dead
+	if err := b.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.do(t, clinician, "GET", "/Patient/"+id, nil).status; got == 200 {
+		t.Error("a node that was passed over reads an erased patient")
+	}
+	b.until(t, "coming back", func() bool { return b.ready() == http.StatusOK })
+	if got := b.do(t, clinician, "GET", "/Patient/"+id, nil).status; got != 410 && got != 404 {
+		t.Errorf("it reads the erased patient: %d", got)
+	}
+	b.do(t, clinician, "GET", "/Patient/"+a.create(t, person("")), nil).want(200)
+}
