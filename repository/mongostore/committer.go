@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -130,7 +131,9 @@ func (c *committer) commit(jobs []*job) {
 	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(context.Background(), jobs[0].span), c.s.opts.Timeout)
 	defer cancel()
 	g := group{s: c.s, jobs: jobs}
+	began := time.Now()
 	err := g.commit(ctx)
+	defer func() { time.Sleep(c.s.manners.pause(time.Since(began))) }()
 	for i, j := range jobs {
 		switch {
 		case g.refused[i] != nil:

@@ -10,8 +10,9 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// Codes of MongoDB that have a sentinel of their own.
+// Codes of MongoDB that the engine tells apart.
 const (
+	codeWriteConflict     = 112
 	codeOutOfDiskSpace    = 14031
 	codeObjectTooLarge    = 10334
 	codeTransactionTooBig = 257

@@ -137,3 +137,12 @@ func CommitTogether(t *testing.T, s *Store, batches ...repository.Batch) (refuse
 	}
 	return g.refused
 }
+
+// EndSessions ends every session of every client, as an operator may.
+func EndSessions(t *testing.T, s *Store) {
+	t.Helper()
+	err := s.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "killAllSessions", Value: bson.A{}}}).Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -37,7 +37,11 @@ type milepost struct {
 type counter struct {
 	N      int64 `bson:"n"` // the highest position
 	Newest int64 `bson:"u"` // the latest time committed
+	Waits  int64 `bson:"w,omitempty"`
 }
+
+// fieldWaits of the counter is how often a node had to wait for another.
+const fieldWaits = "w"
 
 // newest is the latest committed time that this node knows of. It only rises,
 // and is never above what the database has.
@@ -65,6 +69,7 @@ func (st *state) lags(b *repository.Batch) error {
 // times than this one knew of: its clock is lifted above them, and if a write
 // lags behind them, the group begins again and refuses it.
 func (st *state) passed(s *Store, c counter) error {
+	s.manners.saw(c.Waits)
 	s.newest.saw(c.Newest)
 	s.clock.saw(c.Newest)
 	if st.oldest < c.Newest-maxLag {

@@ -11,7 +11,12 @@ import (
 
 var shared string // URI of the server that tests share
 
-func TestMain(m *testing.M) { os.Exit(mongotest.Run(m.Run, &shared)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(nodeURI) != "" {
+		os.Exit(runNode())
+	}
+	os.Exit(mongotest.Run(m.Run, &shared))
+}
 
 func TestContract(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
@@ -235,5 +236,45 @@ func TestStampsOfANewNodeLieAboveThoseOfOthers(t *testing.T) {
 	}
 	if _, err := first.Commit(t.Context(), batch(late)); err != nil {
 		t.Fatalf("with a new stamp: %v", err)
+	}
+}
+
+// TestBusyNodeDoesNotHoldUpAnother: a node that always has something to commit
+// leaves the counter free for moments only.
+func TestBusyNodeDoesNotHoldUpAnother(t *testing.T) {
+	t.Parallel()
+	const commits, fair = 20, 3
+	ns := nodes(t)
+	var busy atomic.Int64
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := ns[0].Commit(t.Context(), batch(write(n, 0))); err != nil {
+				t.Errorf("Commit: %v", err)
+				return
+			}
+			busy.Add(1)
+		}
+	})
+	for busy.Load() == 0 && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	before := busy.Load()
+	for n := range commits {
+		if _, err := ns[1].Commit(t.Context(), batch(write(1_000_000+n, 0))); err != nil {
+			t.Errorf("Commit: %v", err)
+		}
+	}
+	made := busy.Load() - before
+	close(stop)
+	wg.Wait()
+	if t.Logf("the busy node made %d commits while the other made %d", made, commits); made > commits*fair {
+		t.Errorf("the busy node made %d commits while the other made %d", made, commits)
 	}
 }

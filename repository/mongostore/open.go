@@ -30,6 +30,7 @@ type Store struct {
 	committer *committer
 	clock     clock
 	newest    newest
+	manners   manners
 	closing   sync.Once
 	closeErr  error
 }

@@ -31,9 +31,20 @@ type look struct{ guards, records bool }
 // new resources are new as a rule, and a guard that is only raised may have any
 // revision. Where that does not hold, it begins again and looks first.
 func (g *group) commit(ctx context.Context) error {
-	err := g.attempt(ctx, g.needs())
-	for n := 0; n < 20 && errors.Is(err, errStale) && ctx.Err() == nil; n++ {
-		err = g.attempt(ctx, look{guards: true, records: true})
+	l := g.needs()
+	err := g.attempt(ctx, l)
+	for stale := 0; ctx.Err() == nil && stale < 20; {
+		switch {
+		case errors.Is(err, errBusy):
+			if err = g.s.wait(ctx); err != nil {
+				return storeError(ctx, "committing", err)
+			}
+		case errors.Is(err, errStale):
+			stale, l = stale+1, look{guards: true, records: true}
+		default:
+			return storeError(ctx, "committing", err)
+		}
+		err = g.attempt(ctx, l)
 	}
 	if errors.Is(err, errStale) {
 		return fmt.Errorf("%w: too many others write the same", repository.ErrUnavailable)
@@ -51,7 +62,7 @@ func (g *group) needs() (l look) {
 	return l
 }
 
-// attempt is one transaction. The driver runs it again when it met another one.
+// attempt is one transaction.
 func (g *group) attempt(ctx context.Context, l look) error {
 	return g.s.transact(ctx, func(ctx context.Context) error {
 		g.refused = make([]error, len(g.jobs))
@@ -63,7 +74,7 @@ func (g *group) attempt(ctx context.Context, l look) error {
 			g.refused[i] = st.apply(j)
 		}
 		if err := st.number(ctx, g.s, g.jobs, g.refused); err != nil {
-			return err
+			return busy(err)
 		}
 		return st.write(ctx, g.s)
 	})
