@@ -49,7 +49,7 @@ func TestClaimsFollowTheAccount(t *testing.T) {
 			token.Claims{Account: "user:parent", Roles: []string{"role:patient", "group:portal"}, Who: "Patient/p1", Patient: "p1", Scopes: wide}, nil},
 		{"proxy", parent(), Session{Scopes: wide, Patient: "child", Purpose: "TREAT"},
 			token.Claims{Account: "user:parent", Roles: []string{ProxyRole}, Who: "RelatedPerson/r1", Patient: "child",
-				Scopes: []string{"patient/Observation.rs", "openid"}, Purpose: "PATRQT", Lifetime: token.DefaultLifetime}, nil},
+				Scopes: []string{"patient/Observation.rs", "openid", "patient/Patient.r"}, Purpose: "PATRQT", Lifetime: token.DefaultLifetime}, nil},
 		{"clinician in a patient's context", clinician(), Session{Scopes: wide, Patient: "child"},
 			token.Claims{Account: "user:dr", Roles: []string{"role:clinician"}, Who: "Practitioner/dr", Orgs: []string{"o1"}, Patient: "child", Scopes: wide}, nil},
 		{"clinician without context", clinician(), Session{Scopes: wide},
@@ -58,7 +58,7 @@ func TestClaimsFollowTheAccount(t *testing.T) {
 			token.Claims{Account: "user:dr", Roles: []string{"role:clinician"}, Who: "Practitioner/dr", Orgs: []string{"o1"}, Lifetime: 5 * time.Minute}, nil},
 		{"a clinician who is a proxy has no role but that", both, Session{Scopes: wide, Patient: "child"},
 			token.Claims{Account: "user:parent", Roles: []string{ProxyRole}, Who: "RelatedPerson/r1", Patient: "child",
-				Scopes: []string{"patient/Observation.rs", "openid"}, Purpose: "PATRQT", Lifetime: token.DefaultLifetime}, nil},
+				Scopes: []string{"patient/Observation.rs", "openid", "patient/Patient.r"}, Purpose: "PATRQT", Lifetime: token.DefaultLifetime}, nil},
 		{"ended", ended, Session{Scopes: wide}, token.Claims{}, ErrDisabled},
 		{"disabled", disabled, Session{Scopes: wide, Patient: "child"}, token.Claims{}, ErrDisabled},
 	} {

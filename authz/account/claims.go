@@ -51,19 +51,29 @@ func (a *Account) proxy(c token.Claims, d *Delegation, now time.Time) (token.Cla
 	if who == "" {
 		return token.Claims{}, ErrContext
 	}
-	asked := c.Scopes
-	c.Scopes = nil
-	for _, scope := range asked {
-		if smart.Contextual(scope) || smart.Covered(d.Scopes, scope) {
-			c.Scopes = append(c.Scopes, scope)
-		}
-	}
+	c.Scopes = common(c.Scopes, d.Scopes)
 	if !slices.ContainsFunc(c.Scopes, func(scope string) bool { return !smart.Contextual(scope) }) {
 		return token.Claims{}, fmt.Errorf("none of the scopes is within the delegation: %w", ErrContext)
 	}
 	c.Roles, c.Who, c.Orgs, c.Purpose = []string{ProxyRole}, who, nil, "PATRQT"
 	c.Lifetime = bounded(bounded(c.Lifetime, a.Until, now), d.Until, now)
 	return c, nil
+}
+
+// common are the asked scopes that the delegation covers, and what it grants of
+// wider ones.
+func common(asked, granted []string) (out []string) {
+	for _, scope := range asked {
+		if smart.Contextual(scope) || smart.Covered(granted, scope) {
+			out = append(out, scope)
+		}
+	}
+	for _, scope := range granted {
+		if smart.Covered(asked, scope) && !slices.Contains(out, scope) {
+			out = append(out, scope)
+		}
+	}
+	return out
 }
 
 // bounded is a lifetime that ends with the account or delegation. Zero is the

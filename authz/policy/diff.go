@@ -74,27 +74,52 @@ func (a *assignments) sentences() []string {
 	return out
 }
 
-// promised compares the never lines.
+// promised compares the never lines, and joins what is said of one role and
+// type.
 func promised(old, next *Decider) []string {
-	lines := func(d *Decider) map[string]bool {
-		out := map[string]bool{}
-		for i := range d.doc.never {
-			r := &d.doc.never[i]
-			out[fmt.Sprintf("%s never gets %s of %s on %s", r.role, r.action, r.class, r.typ)] = true
-		}
-		return out
-	}
-	was, is := lines(old), lines(next)
+	was, is := old.promises(), next.promises()
 	var out []string
-	for _, s := range slices.Sorted(maps.Keys(was)) {
-		if !is[s] {
-			out = append(out, "promise dropped: "+s)
+	for _, c := range []struct {
+		verb      string
+		here, not map[[4]string]bool
+	}{{"promise dropped", was, is}, {"promise made", is, was}} {
+		byClass := map[[3]string][]string{} // role, type, class → actions
+		for p := range c.here {
+			if !c.not[p] {
+				k := [3]string{p[0], p[1], p[3]}
+				byClass[k] = append(byClass[k], p[2])
+			}
 		}
+		byActions := map[[3]string][]string{} // role, type, actions → classes
+		for k, acts := range byClass {
+			slices.Sort(acts)
+			n := [3]string{k[0], k[1], strings.Join(acts, ", ")}
+			byActions[n] = append(byActions[n], k[2])
+		}
+		var said []string
+		for k, classes := range byActions {
+			slices.Sort(classes)
+			said = append(said, fmt.Sprintf("%s: %s never gets %s of %s on %s", c.verb, k[0], k[2], strings.Join(classes, ", "), k[1]))
+		}
+		slices.Sort(said)
+		out = append(out, said...)
 	}
-	for _, s := range slices.Sorted(maps.Keys(is)) {
-		if !was[s] {
-			out = append(out, "promise made: "+s)
+	return out
+}
+
+// promises are role, type, action and class of the never lines.
+func (d *Decider) promises() map[[4]string]bool {
+	out := map[[4]string]bool{}
+	for i := range d.doc.never {
+		r := &d.doc.never[i]
+		class, typ := r.class, r.typ
+		if class == "*" {
+			class = "every class"
 		}
+		if typ == everyType {
+			typ = "every type"
+		}
+		out[[4]string{r.role, typ, r.action, class}] = true
 	}
 	return out
 }

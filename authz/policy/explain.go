@@ -18,6 +18,10 @@ type Question struct {
 	Class field.ClassSet
 }
 
+// Nothing is a grant for the question that permits nothing: it says for whom
+// and what for facts are wanted.
+func (q Question) Nothing() authz.Grant { return authz.NewGrant(suppose(q.Claims), q.Request, nil) }
+
 // Verdict is the answer in one word.
 type Verdict string
 

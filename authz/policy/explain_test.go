@@ -22,7 +22,7 @@ func TestDiffSpeaksOfRolesClassesTypesAndPurposes(t *testing.T) {
 		{"exception", base + "p, role:x, Patient, read, clinical, *, restricted_label, deny\n", "role:x keeps read of clinical on Patient for every purpose, now always unless restricted_label (was always)"},
 		{"new role", base + "role, role:y, reads too\np, role:y, Patient, read|search, *, HRESCH, all_patients, allow\n", "role:y is new: reads too\nrole:y gains read, search of every class on Patient for HRESCH, always"},
 		{"assignment", base + "g, user:ann, role:x\n", "user:ann has role:x now"},
-		{"promise", base + "never, role:x, Patient, create, *\n", "promise made: role:x never gets create of * on Patient"},
+		{"promise", base + "never, role:x, Patient, create, *\n", "promise made: role:x never gets create of every class on Patient"},
 	} {
 		if got := strings.Join(Diff(newDecider(t, base), newDecider(t, c.next)), "\n"); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)

@@ -9,7 +9,7 @@ const DemoClient = "demo"
 // DemoRoles are the roles of interface.md in the order in which they are
 // shown.
 func DemoRoles() []string {
-	return []string{"clinician", "physician", "nurse", "researcher", "patient", "integration", "registrar", "device", "privacy-officer", "admin"}
+	return []string{"clinician", "physician", "nurse", "researcher", "patient", "integration", "registrar", "device", "privacy-officer", "admin", "security-officer"}
 }
 
 // DemoClaims are the claims of a demo role's user. The clinician is the
@@ -37,6 +37,8 @@ func DemoClaims(role, practitioner, patient string) (Claims, error) {
 		c.Scopes, c.Purpose = []string{"user/AuditEvent.rs"}, "HOPERAT"
 	case "admin":
 		c.Scopes, c.Purpose = []string{"fieldseal/admin"}, "HSYSADMIN"
+	case "security-officer": // its second factor is as old as AuthTime says, like anybody's
+		c.Scopes, c.Purpose, c.AMR = []string{"fieldseal/admin"}, "HSYSADMIN", []string{"demo", "mfa"}
 	default:
 		return Claims{}, fmt.Errorf("%w: %q is no demo role", ErrClaims, role)
 	}

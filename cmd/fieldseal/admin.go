@@ -28,7 +28,9 @@ func newToken() *cobra.Command {
 	}
 	off := newOffline(c)
 	c.Flags().StringVar(&r.Role, "role", "clinician", "role: "+strings.Join(token.DemoRoles(), ", "))
-	c.Flags().StringVar(&r.Patient, "patient", "", "logical `id` of the patient, for role patient")
+	c.Flags().StringVar(&r.Account, "account", "", "`user:NAME or client:NAME` of an account, instead of a role")
+	c.Flags().StringSliceVar(&r.Scopes, "scope", nil, "SMART `scopes` of an account's token (default: all that its kind can have)")
+	c.Flags().StringVar(&r.Patient, "patient", "", "logical `id` of the patient, for role patient, or whom an account acts for")
 	c.Flags().StringVar(&r.Practitioner, "practitioner", "", "logical `id` of the Practitioner, for role clinician")
 	c.Flags().DurationVar(&r.Lifetime, "lifetime", 15*time.Minute, "lifetime, at most 60m")
 	c.Flags().BoolVar(&r.MFA, "mfa", false, "as after a login with a second factor, just now")

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/app"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/telemetry"
@@ -104,6 +106,11 @@ func announce(w io.Writer, s app.Serving) {
 	}
 	fmt.Fprintf(w, "\nDemo users (tokens in %s/%s):\n", s.Folder, app.CredentialsName)
 	for _, role := range token.DemoRoles() {
+		if role == "security-officer" {
+			fmt.Fprintf(w, "\n# %s, for 15 minutes; then: fieldseal token --data DIR --role %s\ncurl -s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' -d '{}' '%spolicy/history'\n",
+				role, role, s.Credentials.Tokens[role], strings.TrimSuffix(s.Base, "/fhir")+adminapi.RemotePath)
+			continue
+		}
 		path := map[string]string{"privacy-officer": "/AuditEvent?patient=" + s.Credentials.Patient,
 			"integration": "/Patient?_id=" + s.Credentials.Patient, "device": "/metadata", "admin": "/metadata"}[role]
 		if path == "" {

@@ -44,7 +44,7 @@ var targetTexts = map[string]string{
 // authenticate makes the Call of the request, or answers 401. It looks at no
 // byte of the body.
 func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
-	peer := h.peer(c.Request)
+	peer := h.Peer(c.Request)
 	header := c.GetHeader("Authorization")
 	scheme, bearer, _ := strings.Cut(header, " ")
 	if header == "" || !strings.EqualFold(scheme, "Bearer") || bearer == "" {
@@ -83,9 +83,9 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 	return call, true
 }
 
-// peer is the address of the caller. Only a listed proxy is believed when it
+// Peer is the address of the caller. Only a listed proxy is believed when it
 // says whom it speaks for, and only its own last hop (abuse 17).
-func (h *Handler) peer(r *http.Request) string {
+func (h *Handler) Peer(r *http.Request) string {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "unknown"

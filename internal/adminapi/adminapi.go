@@ -14,6 +14,7 @@ package adminapi
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/glass"
@@ -26,8 +27,10 @@ const SocketName = "admin.sock"
 
 // TokenRequest asks for a development token.
 type TokenRequest struct {
-	Role         string        `json:"role"`
-	Patient      string        `json:"patient,omitempty"`      // logical id, for role patient
+	Role         string        `json:"role,omitempty"`
+	Account      string        `json:"account,omitempty"`      // instead of a role: user:NAME or client:NAME
+	Scopes       []string      `json:"scopes,omitempty"`       // of an account; empty: all that its kind can have
+	Patient      string        `json:"patient,omitempty"`      // logical id, for role patient and for accounts
 	Practitioner string        `json:"practitioner,omitempty"` // logical id
 	Lifetime     time.Duration `json:"lifetime,omitempty"`     // 0: the default
 	MFA          bool          `json:"mfa,omitempty"`          // as after a login with a second factor
@@ -94,6 +97,16 @@ type BackupRequest struct {
 	Keystore string `json:"keystore,omitempty"`
 }
 
+// OfficeCall is an operation of the security officer's desk (authz/office).
+type OfficeCall struct {
+	// System is the operating-system user who calls. The server takes it from
+	// the kernel, whatever a client says.
+	System    string          `json:"-"`
+	Account   string          `json:"account,omitempty"` // of the person who sits there
+	Operation string          `json:"operation"`
+	Body      json.RawMessage `json:"body"`
+}
+
 // Backend is what operators can ask. Errors hold no patient data.
 type Backend interface {
 	Token(ctx context.Context, r TokenRequest) (TokenReply, error)
@@ -117,6 +130,8 @@ type Backend interface {
 	// BreakGlassReview closes the review of one, once and for all.
 	BreakGlassReview(ctx context.Context, r ReviewRequest) (glass.Record, error)
 	Stats(ctx context.Context) (Stats, error)
+	// Office runs an operation on policy or accounts and returns its JSON.
+	Office(ctx context.Context, c OfficeCall) (json.RawMessage, error)
 	// Explain says how a search is answered, without any value.
 	Explain(ctx context.Context, r ExplainRequest) (interaction.Explanation, error)
 }

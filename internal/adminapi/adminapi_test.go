@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -56,6 +57,9 @@ func (a *answers) BreakGlassList(context.Context) ([]Emergency, error) {
 func (a *answers) BreakGlassReview(_ context.Context, r ReviewRequest) (glass.Record, error) {
 	return glass.Record{ID: r.ID}, a.note(r)
 }
+func (a *answers) Office(_ context.Context, c OfficeCall) (json.RawMessage, error) {
+	return c.Body, a.note(c)
+}
 
 // serve serves a backend on the socket of a new data folder.
 func serve(t *testing.T, b Backend) (dir string) {
@@ -69,7 +73,7 @@ func serve(t *testing.T, b Backend) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: NewHandler(b), ReadHeaderTimeout: time.Second}
+	s := &http.Server{Handler: NewHandler(b), ReadHeaderTimeout: time.Second, ConnContext: ConnContext}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
 	return dir
@@ -125,6 +129,13 @@ func TestEveryCallReachesTheBackend(t *testing.T) {
 			return err
 		}, ReviewRequest{ID: "g", By: "user:o", Decision: glass.Justified}},
 		{"stats", func() error { _, err := c.Stats(ctx); return err }, "stats"},
+		{"office", func() error {
+			out, err := c.Office(ctx, OfficeCall{System: "root", Account: "user:ann", Operation: "policy/show", Body: json.RawMessage(`{"version":1}`)})
+			if err == nil && string(out) != `{"version":1}` {
+				t.Errorf("reply %s", out)
+			}
+			return err
+		}, OfficeCall{System: ProcessUser(), Account: "user:ann", Operation: "policy/show", Body: json.RawMessage(`{"version":1}`)}},
 		{"explain", func() error { _, err := c.Explain(ctx, ExplainRequest{Query: "q"}); return err }, ExplainRequest{Query: "q"}},
 	}
 	if n := reflect.TypeFor[Backend]().NumMethod(); n != len(calls) {

@@ -109,6 +109,11 @@ func (c *Client) BreakGlassReview(ctx context.Context, r ReviewRequest) (out gla
 	return out, c.call(ctx, "/break-glass/review", r, &out, nil)
 }
 
+// Office implements Backend.
+func (c *Client) Office(ctx context.Context, r OfficeCall) (out json.RawMessage, err error) {
+	return out, c.call(ctx, "/office", r, &out, nil)
+}
+
 // Stats implements Backend.
 func (c *Client) Stats(ctx context.Context) (out Stats, err error) {
 	return out, c.call(ctx, "/stats", struct{}{}, &out, nil)

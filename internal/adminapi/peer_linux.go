@@ -7,17 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownPeer asks the kernel who connected (unix(7), SO_PEERCRED); it refuses when
-// the kernel does not say.
-func ownPeer(c *net.UnixConn) bool {
+// peerUID asks the kernel who connected (unix(7), SO_PEERCRED).
+func peerUID(c *net.UnixConn) (uid int, known bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	own := false
 	err = raw.Control(func(fd uintptr) {
 		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		own = err == nil && (peer.Uid == 0 || int(peer.Uid) == os.Geteuid())
+		if known = err == nil; known {
+			uid = int(peer.Uid)
+		}
 	})
-	return err == nil && own
+	return uid, known && err == nil
+}
+
+// ownPeer refuses when the kernel does not say who connected.
+func ownPeer(c *net.UnixConn) bool {
+	uid, known := peerUID(c)
+	return known && (uid == 0 || uid == os.Geteuid())
 }

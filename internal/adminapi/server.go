@@ -5,7 +5,11 @@ import (
 	"net/http"
 )
 
-const maxRequestBytes = 64 << 10
+// Bounds of requests; a policy may be large.
+const (
+	maxRequestBytes = 64 << 10
+	maxOfficeBytes  = 24 << 20
+)
 
 // line is one line of an answer: progress, or how it ended.
 type line struct {
@@ -48,6 +52,12 @@ func NewHandler(b Backend) http.Handler {
 			return struct{}{}, b.Readmit(r.Context(), in)
 		})
 	})
+	mux.HandleFunc("POST /office", func(w http.ResponseWriter, r *http.Request) {
+		callWithin(maxOfficeBytes, w, r, func(in OfficeCall, _ func(Progress)) (json.RawMessage, error) {
+			in.System = peerUser(r.Context())
+			return b.Office(r.Context(), in)
+		})
+	})
 	mux.HandleFunc("POST /search/explain", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(in ExplainRequest, _ func(Progress)) (any, error) { return b.Explain(r.Context(), in) })
 	})
@@ -70,8 +80,12 @@ func NewHandler(b Backend) http.Handler {
 
 // call decodes the request, runs it and streams lines.
 func call[In, Out any](w http.ResponseWriter, r *http.Request, run func(In, func(Progress)) (Out, error)) {
+	callWithin(maxRequestBytes, w, r, run)
+}
+
+func callWithin[In, Out any](limit int64, w http.ResponseWriter, r *http.Request, run func(In, func(Progress)) (Out, error)) {
 	var in In
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
 		http.Error(w, "the request is not the JSON that this call takes", http.StatusBadRequest)

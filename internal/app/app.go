@@ -16,12 +16,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/office"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -61,6 +64,9 @@ type App struct {
 	service     *interaction.Service
 	glasses     *glass.Book
 	handler     *rest.Handler
+	accounts    *account.Directory
+	office      *office.Office
+	root        http.Handler // what the FHIR listener serves
 	flight      inFlight
 
 	// fatal receives the failure after which the process must not go on.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
@@ -40,19 +42,9 @@ func (a *App) Token(ctx context.Context, r adminapi.TokenRequest) (adminapi.Toke
 	if a.cfg.Profile != config.Development {
 		return adminapi.TokenReply{}, errors.New("development tokens are not issued in profile production")
 	}
-	claims, err := token.DemoClaims(r.Role, r.Practitioner, r.Patient)
+	claims, err := a.developmentClaims(ctx, r)
 	if err != nil {
 		return adminapi.TokenReply{}, err
-	}
-	claims.Client, claims.Lifetime, claims.AuthTime = developmentClient, r.Lifetime, time.Now()
-	if r.MFA {
-		claims.AMR = []string{"pwd", "mfa"} // as a login with a second factor would say (RFC 8176)
-	}
-	if r.Role == "clinician" && r.Practitioner == "" {
-		claims.Who = ""
-	}
-	if r.Role == "patient" && r.Patient == "" {
-		return adminapi.TokenReply{}, errors.New("a token for role patient needs the patient's logical id")
 	}
 	ev := a.operatorEvent(audit.Login, "token-issue", audit.Execute)
 	ev.Agent.Roles = claims.Roles
@@ -61,6 +53,43 @@ func (a *App) Token(ctx context.Context, r adminapi.TokenRequest) (adminapi.Toke
 	}
 	opaque, err := a.tokens.Issue(ctx, claims)
 	return adminapi.TokenReply{Token: opaque, Base: a.base}, err
+}
+
+// developmentClaims are those of a demo role or of an account.
+func (a *App) developmentClaims(ctx context.Context, r adminapi.TokenRequest) (c token.Claims, err error) {
+	now := time.Now()
+	if r.Account != "" {
+		rec, err := a.accounts.Get(ctx, r.Account)
+		if err != nil {
+			return c, err
+		}
+		s := account.Session{Client: developmentClient, Scopes: r.Scopes, AMR: []string{"demo"}, AuthTime: now, Patient: r.Patient, Lifetime: r.Lifetime}
+		if len(s.Scopes) == 0 {
+			s.Scopes = []string{"user/*.cruds", "system/*.cruds", "patient/*.rs", policy.AdminScope}
+		}
+		c, err = rec.Claims(s, now)
+		if err != nil {
+			return c, err
+		}
+	} else if c, err = a.demoClaims(r, now); err != nil {
+		return c, err
+	}
+	if r.MFA {
+		c.AMR = []string{"pwd", "mfa"} // as a login with a second factor would say (RFC 8176)
+	}
+	return c, nil
+}
+
+func (a *App) demoClaims(r adminapi.TokenRequest, now time.Time) (token.Claims, error) {
+	c, err := token.DemoClaims(r.Role, r.Practitioner, r.Patient)
+	c.Client, c.Lifetime, c.AuthTime = developmentClient, r.Lifetime, now
+	if r.Role == "clinician" && r.Practitioner == "" {
+		c.Who = ""
+	}
+	if err == nil && r.Role == "patient" && r.Patient == "" {
+		err = errors.New("a token for role patient needs the patient's logical id")
+	}
+	return c, err
 }
 
 // RevokeToken implements adminapi.Backend.

@@ -160,6 +160,7 @@ func (a *App) demoUsers(ctx context.Context, d demoFound) (*Credentials, error) 
 		if err != nil {
 			return nil, err
 		}
+		claims.AuthTime = time.Now()
 		if c.Tokens[role], err = a.tokens.Issue(ctx, claims); err != nil {
 			return nil, err
 		}

@@ -3,12 +3,15 @@ package app
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/conformance"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -33,10 +36,27 @@ func (a *App) openFace() error {
 		Ready: a.ready, Note: a.policyNote, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
 		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Limits: a.limits(),
-		Unauthorized: func(err error) bool {
-			return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
-		}})
+		Unauthorized: badToken})
+	a.openOffice()
+	a.root = a.beside(a.handler, adminapi.NewRemote(adminapi.RemoteOptions{Desk: a.office, Authenticator: a.tokens, Gatekeeper: a.trail,
+		Peer: a.handler.Peer, Unauthorized: badToken, Log: a.log}))
 	return nil
+}
+
+// badToken reports whether Verify refused a token, and not the server.
+func badToken(err error) bool {
+	return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
+}
+
+// beside serves administration under its own path, beside the FHIR base.
+func (a *App) beside(fhir, admin http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, adminapi.RemotePath) {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		fhir.ServeHTTP(w, r)
+	})
 }
 
 func (a *App) limits() rest.Limits {

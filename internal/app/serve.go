@@ -103,7 +103,7 @@ func (s *server) run() error {
 // listen prepares the FHIR face, the admin socket, metrics and, in the
 // development profile, profiling.
 func (a *App) listen(l net.Listener, metrics http.Handler) ([]*server, error) {
-	fhir := &server{http: a.httpServer(a.flight.wrap(a.handler)), listener: l}
+	fhir := &server{http: a.httpServer(a.flight.wrap(a.root)), listener: l}
 	if a.cfg.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
 		if err != nil {
@@ -146,7 +146,8 @@ func (a *App) adminSocket() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{http: &http.Server{Handler: adminapi.NewHandler(a), ReadHeaderTimeout: a.cfg.HeaderTimeout}, listener: l}, nil
+	return &server{http: &http.Server{Handler: adminapi.NewHandler(a), ReadHeaderTimeout: a.cfg.HeaderTimeout,
+		ConnContext: adminapi.ConnContext}, listener: l}, nil
 }
 
 func debugMux() http.Handler {

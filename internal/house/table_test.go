@@ -61,12 +61,13 @@ var floors = map[string]int{
 	"authz/account":        6,
 	"authz/client":         6,
 	"authz/policy/archive": 6,
+	"authz/office":         7,
 	"fhir/interaction":     6,
 
 	"authz/oauth":       7,
 	"fhir/rest":         7,
 	"internal/node":     7,
-	"internal/adminapi": 7,
+	"internal/adminapi": 8,
 
 	"authz/oauth/oauthtest":            8,
 	"internal/config":                  8,

@@ -20,7 +20,7 @@ const maxReason = 500
 // activated.
 func (a *Archive) Review(text string, overrides []policy.Override) (*policy.Decider, policy.Problems, error) {
 	if len(text) > MaxTextBytes {
-		return nil, nil, fmt.Errorf("the policy is larger than %d bytes", MaxTextBytes)
+		return nil, nil, policy.Problems{{Reason: fmt.Sprintf("the policy is larger than %d bytes", MaxTextBytes)}}
 	}
 	o := a.opt.Policy
 	o.Policy = []byte(text)
@@ -92,7 +92,7 @@ func (a *Archive) point(ctx context.Context, p pointer, revision uint64) error {
 
 // Propose stores a policy that waits for an approver. It must pass Review.
 func (a *Archive) Propose(ctx context.Context, p Proposal) (Proposal, error) {
-	if err := checkReason(p.Reason); err != nil {
+	if err := CheckReason(p.Reason); err != nil {
 		return p, err
 	}
 	if _, _, err := a.Review(p.Text, p.Overrides); err != nil {
@@ -120,9 +120,10 @@ func (a *Archive) Propose(ctx context.Context, p Proposal) (Proposal, error) {
 	return p, nil
 }
 
-func checkReason(reason string) error {
+// CheckReason refuses a change without a reason.
+func CheckReason(reason string) error {
 	if reason == "" || len(reason) > maxReason {
-		return fmt.Errorf("a reason of 1 to %d bytes is needed: it stands in the version and in the audit trail", maxReason)
+		return fmt.Errorf("%w: 1 to %d bytes that stand in the version and in the audit trail", ErrReason, maxReason)
 	}
 	return nil
 }

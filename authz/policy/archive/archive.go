@@ -39,6 +39,8 @@ var (
 	ErrStale = errors.New("another policy was activated meanwhile; look at it and propose again")
 	// ErrForged means that a row is not what this server wrote.
 	ErrForged = errors.New("a stored policy is not authentic")
+	// ErrReason means that a change lacks a reason, or has too long a one.
+	ErrReason = errors.New("a reason is needed")
 	// ErrUnknown means that there is no such version or proposal.
 	ErrUnknown = errors.New("there is no such policy version or proposal")
 )
@@ -199,7 +201,7 @@ func (a *Archive) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := a.read(v.Text)
+	d, err := a.Read(v.Text)
 	if err != nil {
 		return fmt.Errorf("reading policy version %d: %w", v.Number, err)
 	}
@@ -207,8 +209,8 @@ func (a *Archive) follow(ctx context.Context) error {
 	return nil
 }
 
-// read makes a decider of a text.
-func (a *Archive) read(text string) (*policy.Decider, error) {
+// Read makes a decider of a text that was reviewed before.
+func (a *Archive) Read(text string) (*policy.Decider, error) {
 	o := a.opt.Policy
 	o.Policy = []byte(text)
 	return policy.New(o)

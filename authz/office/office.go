@@ -1,0 +1,183 @@
+// Package office is what security officers can ask and do: the life of
+// policies, explanations, dry-runs, accounts and delegations. Every face (the
+// admin socket, the admin API over HTTP, commands in their own process) comes
+// through it, so that checks and audit events are the same.
+//
+// Start with New, Admit or AdmitLocal, and Do.
+//
+// Security notes: an operation runs for an admitted Actor only. Over HTTP that
+// is an account whose token the policy lets administer the policy, freshly
+// authenticated with a second factor. At the socket it is an operating-system
+// user; where two persons are needed it names an account that may administer
+// the policy as well. Every operation leaves an audit event before it has an
+// effect or an answer leaves.
+//
+// Kept compatible: the names of operations and the members of their JSON.
+package office
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trail"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/policy"
+	"github.com/fieldseal/fieldseal/authz/policy/archive"
+)
+
+// Refusal is an error that callers may read: what they asked for breaks a rule.
+type Refusal struct {
+	Text     string
+	Conflict bool // somebody else changed the same
+	cause    error
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.cause }
+
+func refuse(format string, args ...any) error { return &Refusal{Text: fmt.Sprintf(format, args...)} }
+
+// refused classes the errors of the layers below that say what is wrong with
+// the request; the others are faults of the server.
+func refused(err error) error {
+	var faults policy.Problems
+	for _, known := range []error{archive.ErrUnknown, archive.ErrStale, account.ErrUnknown, account.ErrExists, account.ErrInvalid, account.ErrDisabled,
+		account.ErrContext, policy.ErrSelfTest, archive.ErrReason, authz.ErrNoPolicy} {
+		if errors.Is(err, known) {
+			return &Refusal{Text: err.Error(), Conflict: errors.Is(err, archive.ErrStale) || errors.Is(err, account.ErrExists), cause: err}
+		}
+	}
+	if errors.As(err, &faults) {
+		return &Refusal{Text: err.Error(), cause: err}
+	}
+	return err
+}
+
+// Trail is the audit trail, as dry-runs read it.
+type Trail interface {
+	audit.Recorder
+	Search(ctx context.Context, q trail.Query) ([]audit.Entry, error)
+}
+
+// Resources tell the facts of stored resources, as rules see them.
+type Resources interface {
+	// Facts returns an error for what cannot be told any more. The grant says
+	// for whom and what for, and permits nothing. withheld names, once the facts
+	// were judged, the consents that withhold the resource.
+	Facts(ctx context.Context, g authz.Grant, id string) (f authz.Facts, withheld func() []string, err error)
+	// Owner is the clear pseudonym of a patient.
+	Owner(patient string) audit.Owner
+}
+
+// Tokens ends the tokens of accounts that changed.
+type Tokens interface {
+	RevokeAccount(ctx context.Context, account string) (int, error)
+}
+
+// Reasoner adds what a part of the decision beside rules and consents has to
+// say.
+type Reasoner interface {
+	Reasons(ctx context.Context, q policy.Question) []policy.Reason
+}
+
+// Options are what an Office needs; Reasoners may be empty.
+type Options struct {
+	Policies  *archive.Archive
+	Accounts  *account.Directory
+	Trail     Trail
+	Resources Resources
+	Tokens    Tokens
+	Reasoners []Reasoner
+	// PRF is the keyed function that makes storage ids.
+	PRF func(resourceType, id string) [16]byte
+	// TwoPersons asks for an approver who is not the author.
+	TwoPersons bool
+	Now        func() time.Time
+}
+
+// Office is safe for concurrent use.
+type Office struct{ Options }
+
+// New returns an Office.
+func New(o Options) *Office {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Office{o}
+}
+
+// operation is one thing that can be asked or done.
+type operation func(o *Office, ctx context.Context, a Actor, body []byte) (any, error)
+
+// take reads the JSON of an operation strictly.
+func take[In any](run func(o *Office, ctx context.Context, a Actor, in In) (any, error)) operation {
+	return func(o *Office, ctx context.Context, a Actor, body []byte) (any, error) {
+		var in In
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil || dec.More() {
+			return nil, refuse("the request is not the JSON that this operation takes")
+		}
+		return run(o, ctx, a, in)
+	}
+}
+
+func operations() map[string]operation {
+	return map[string]operation{
+		"policy/check":    take((*Office).check),
+		"policy/show":     take((*Office).show),
+		"policy/history":  take((*Office).history),
+		"policy/diff":     take((*Office).diff),
+		"policy/explain":  take((*Office).explain),
+		"policy/dry-run":  take((*Office).dryRun),
+		"policy/apply":    take((*Office).apply),
+		"policy/approve":  take((*Office).approve),
+		"policy/discard":  take((*Office).discard),
+		"policy/rollback": take((*Office).rollback),
+		"user/create":     take((*Office).createAccount),
+		"user/change":     take((*Office).changeAccount),
+		"user/show":       take((*Office).showAccount),
+		"user/list":       take((*Office).listAccounts),
+		"user/delegate":   take((*Office).delegate),
+		"user/undelegate": take((*Office).undelegate),
+	}
+}
+
+// Operations are the names that Do knows, sorted.
+func Operations() []string {
+	var names []string
+	for n := range operations() {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ErrNoOperation means that Do does not know the name.
+var ErrNoOperation = errors.New("there is no such operation")
+
+// Do runs an operation for an admitted actor. A *Refusal may be shown; every
+// other error is a fault of the server.
+func (o *Office) Do(ctx context.Context, a Actor, name string, body []byte) (any, error) {
+	run, known := operations()[name]
+	if !known {
+		return nil, ErrNoOperation
+	}
+	if a.person() == "" {
+		return nil, authz.ErrDenied
+	}
+	out, err := run(o, ctx, a, body)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return out, nil
+}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/office"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/config"
+)
+
+// openOffice needs trail, policy, tokens and service.
+func (a *App) openOffice() {
+	a.accounts = account.NewDirectory(a.store.Table("accounts"), a.ring)
+	a.office = office.New(office.Options{Policies: a.policies, Accounts: a.accounts, Trail: a.trail, Resources: resources{a},
+		Tokens: a.tokens, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
+		TwoPersons: a.cfg.Profile == config.Production})
+}
+
+// resources tell facts to the office.
+type resources struct{ *App }
+
+// Facts implements office.Resources.
+func (r resources) Facts(ctx context.Context, g authz.Grant, id string) (authz.Facts, func() []string, error) {
+	return r.service.Facts(ctx, g, id)
+}
+
+// Owner implements office.Resources.
+func (r resources) Owner(patient string) audit.Owner { return r.vault.PatientOwner(patient) }
+
+// Office implements adminapi.Backend.
+func (a *App) Office(ctx context.Context, c adminapi.OfficeCall) (json.RawMessage, error) {
+	who := c.System
+	if who == "" { // this process, on a folder that no server has open
+		who = adminapi.ProcessUser()
+	}
+	actor, err := a.office.AdmitLocal(ctx, who, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.office.Do(ctx, actor, c.Operation, c.Body)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
