@@ -413,7 +413,9 @@ func TestServedOperationsAreDefined(t *testing.T) {
 		if !bytes.Contains(a.Body(), []byte(`"url":"`+url+`"`)) {
 			t.Errorf("%s: %.200s", id, a.Body())
 		}
-		served++
+		if strings.HasPrefix(url, "http://hl7.org/") { // others are this server's own
+			served++
+		}
 	}
 	if len(officialBodies()) != served {
 		t.Errorf("%d definitions are embedded, %d operations served", len(officialBodies()), served)
