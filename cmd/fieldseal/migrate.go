@@ -19,8 +19,9 @@ func newMigrate() *cobra.Command {
 	var m app.Migration
 	var unfence, asJSON bool
 	c := &cobra.Command{Use: "migrate --from PLACE --to PLACE", Short: "Move records and keys between the embedded engine and MongoDB",
-		Long: `Move all records with their versions, the tables beside them and the keystore
-from one place to another: a data folder, or a database by its mongodb:// URI.
+		Long: `Move all records with their versions, the tables beside them, the keystore and
+the audit trail from a data folder to a database, named by its mongodb:// URI,
+or back.
 Write @FILE for a URI in a file of mode 0600; a command line is seen by every
 user of the machine.
 
@@ -108,6 +109,9 @@ func printMigration(w io.Writer, m app.Migration, r app.MigrationReport) {
 		}
 		fmt.Fprintf(w, "%s: %d versions (%d current, %d of them deleted; %d purged keys), %d tokens, %d rows, checksum %s on both sides\n",
 			part.name, part.r.Versions, part.r.Current, part.r.Tombstones, part.r.Purged, part.r.Tokens, rows, part.r.Checksum)
+	}
+	for _, c := range r.Trail {
+		fmt.Fprintf(w, "trail: chain %s, %d events, verified on both sides\n", c.Origin, c.Events)
 	}
 	done := "moved and compared"
 	if m.VerifyOnly {

@@ -20,7 +20,8 @@ func databaseURI(s *mongotest.Server, name string) string {
 }
 
 // onDatabase are the arguments by which a server that was moved from a data
-// folder goes on with that folder's root key and chain of audit events.
+// folder goes on with that folder's root key. The folder's chain of audit events
+// is history there, so that the node has a name of its own.
 func onDatabase(dir, uri string) []string {
-	return []string{"--store", uri, "--kek-file", filepath.Join(dir, "kek"), "--node", "n1"}
+	return []string{"--store", uri, "--kek-file", filepath.Join(dir, "kek"), "--node", "m1"}
 }

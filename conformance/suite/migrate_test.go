@@ -70,6 +70,7 @@ func TestMoveToMongoDBAndBack(t *testing.T) {
 	s := start(t)
 	deleted, _ := s.threeVersions(t)
 	want := answers(t, s, deleted)
+	event := s.accessEvent(t)
 	feed := s.do(t, integration, "GET", "/Patient/_history?_count=5&_sort=_lastUpdated", nil).want(200)
 	rest := s.pages(t, integration, feed.follow("next"))
 	search := s.do(t, clinician, "GET", "/Observation?patient="+s.Patient+"&_count=2", nil).want(200)
@@ -86,7 +87,7 @@ func TestMoveToMongoDBAndBack(t *testing.T) {
 	if again := migrate(t, s.dir, back, "--verify-only"); again != there {
 		t.Fatalf("checksums there %v, of the folder that came back %v", there, again)
 	}
-	for _, name := range []string{"kek", "trail", "demo-credentials.json"} { // what the command does not move
+	for _, name := range []string{"kek", "demo-credentials.json"} { // what the command does not move
 		if err := copyTree(filepath.Join(s.dir, name), filepath.Join(back, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -99,18 +100,37 @@ func TestMoveToMongoDBAndBack(t *testing.T) {
 	if got := moved.pages(t, integration, feed.follow("next")); len(got) == 0 || !slices.Equal(got, rest) {
 		t.Errorf("the feed's link goes on with %d versions, want %d", len(got), len(rest))
 	}
+	moved.do(t, privacyOfficer, "GET", event, nil).want(200)
 	moved.do(t, clinician, "GET", search.follow("next"), nil).outcome(400)
 	refused(t, "a server runs", "migrate", "--from", uri, "--to", folder(t))
 	moved.do(t, clinician, "PUT", "/Patient/"+s.Patient, moved.do(t, clinician, "GET", "/Patient/"+s.Patient, nil).body).want(200)
 	moved.stop(t)
-	verify(t, s.dir)
 
+	verify(t, back)
 	returned := startOn(t, back)
 	if got := answers(t, returned, deleted); !slices.Equal(got, want) {
 		t.Errorf("the server that came back answers otherwise:\n%s", firstDifference(got, want))
 	}
+	returned.do(t, privacyOfficer, "GET", event, nil).want(200)
 	returned.stop(t)
+	verify(t, back)
+	later := folder(t) // with what was written on MongoDB, and the chain of its node
+	migrate(t, uri, later)
+	verify(t, later)
+	if _, err := os.Stat(filepath.Join(later, "trail", "history", "m1", "origin.json")); err != nil {
+		t.Error(err)
+	}
 	refused(t, "holds other data", "migrate", "--from", uri, "--to", back)
+}
+
+// accessEvent is the path of the latest audit event about the demo patient.
+func (s *server) accessEvent(t testing.TB) string {
+	t.Helper()
+	list := each(s.do(t, privacyOfficer, "GET", "/AuditEvent?patient="+s.Patient+"&_count=1", nil).want(200).json(), "entry")
+	if len(list) == 0 {
+		t.Fatal("no audit event about the demo patient")
+	}
+	return "/AuditEvent/" + fmt.Sprint(at(list[0], "resource", "id"))
 }
 
 func firstDifference(got, want []string) string {
@@ -158,7 +178,8 @@ func TestMigrateUsage(t *testing.T) {
 		}
 	}
 	for text, args := range map[string][]string{
-		"there is no folder":          {"--from", folder(t), "--to", folder(t)},
+		"there is no folder":          {"--from", folder(t), "--to", folder(t), "--verify-only"},
+		"have the same engine":        {"--from", folder(t), "--to", folder(t)},
 		"both folders":                {"--from", folder(t), "--to", folder(t), "--keystore-to", "mongodb://127.0.0.1/k"},
 		"the connection needs TLS":    {"--from", folder(t), "--to", "mongodb://u:hunter2@db.example/fs"},
 		"it must be another database": {"--from", "mongodb://127.0.0.1/fs", "--keystore-from", "mongodb://127.0.0.1/fs", "--to", folder(t)},

@@ -17,6 +17,7 @@ import (
 // for where they are used.
 type engine interface {
 	repository.Store
+	repository.Feeder
 	repository.Purger
 	repository.Census
 	repository.Counter

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/migrate"
 	"github.com/fieldseal/fieldseal/repository"
@@ -31,6 +32,7 @@ type Migration struct {
 type MigrationReport struct {
 	Keystore migrate.Report `json:"keystore"`
 	Data     migrate.Report `json:"data"`
+	Trail    []trail.Report `json:"trail"` // one for each chain
 	Seconds  float64        `json:"seconds"`
 }
 
@@ -40,8 +42,8 @@ type source interface {
 	Close() error
 }
 
-// Migrate moves keystore and data, the keystore first, since keys without data
-// are harmless. Neither side may be in use. It goes on where an earlier call
+// Migrate moves keystore, trail and data, the keystore first, since keys without
+// data are harmless, and the data last, since it is what a start needs. Neither side may be in use. It goes on where an earlier call
 // was interrupted, and opens nothing: it has no key.
 func Migrate(ctx context.Context, m Migration) (r MigrationReport, err error) {
 	began := time.Now()
@@ -52,6 +54,9 @@ func Migrate(ctx context.Context, m Migration) (r MigrationReport, err error) {
 	to, err := m.To.options()
 	if err != nil {
 		return r, fmt.Errorf("target: %w", err)
+	}
+	if !m.VerifyOnly && from.OnMongoDB() == to.OnMongoDB() {
+		return r, errors.New("source and target have the same engine: copy folders, or use MongoDB's own tools (docs/operations/backup.md)")
 	}
 	var parts []source
 	defer func() {
@@ -70,6 +75,10 @@ func Migrate(ctx context.Context, m Migration) (r MigrationReport, err error) {
 		}
 	}
 	if r.Keystore, err = m.part(ctx, parts[1], to, partKeys); err != nil {
+		return r, err
+	}
+	m.Progress("trail: moving", 0, 0)
+	if r.Trail, err = m.moveTrail(ctx, from, to); err != nil {
 		return r, err
 	}
 	r.Data, err = m.part(ctx, parts[0], to, partData)

@@ -118,9 +118,15 @@ func (s *Store) disconnect() error {
 	return nil
 }
 
+// indexTime is how long the indexes of a large collection may take, such as one
+// that was restored without them.
+const indexTime = 24 * time.Hour
+
 // createIndexes builds what is missing; the server builds an index while
 // others read and write, and does nothing when it exists.
 func (s *Store) createIndexes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, indexTime) // instead of Options.Timeout
+	defer cancel()
 	index := func(name string, keys ...string) mongo.IndexModel {
 		d := bson.D{}
 		for _, k := range keys {
