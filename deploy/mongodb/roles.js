@@ -40,6 +40,7 @@ const roles = {
       "table.leases": ["find", "insert", "update", "remove"],
       "table.meta": ["find", "insert", "update", "remove"],
       "table.oauth": ["find", "insert", "update", "remove"],
+      "table.nodes": ["find", "insert", "update", "remove"],
       "table.policy": ["find", "insert", "update", "remove"],
       "table.tokens": ["find", "insert", "update", "remove"]
     }
