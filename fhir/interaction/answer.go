@@ -6,6 +6,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/pseudonym"
 )
 
 // Answer is a released answer: the only thing that a face may serialise. Its
@@ -24,6 +25,7 @@ type Answer struct {
 	// Of a streamed answer, whose body is the first chunk: the rest on demand,
 	// and what is called once at its end.
 	more  func() ([]byte, error, bool)
+	names *pseudonym.Rewriter // of the ids in the chunks; nil: as they are
 	stop  func(error)
 	ended func(error)
 }
@@ -32,9 +34,14 @@ type Answer struct {
 // receipt. It is a programming error that fails closed.
 var errUnreleased = errors.New("answer has no grant or no receipt")
 
-func release(g authz.Grant, r audit.Receipt, a Answer) (*Answer, error) {
-	if !g.Allowed() || !r.Valid() {
+// release is the one way out: with a decision and a receipt, and with the ids
+// that this caller is shown.
+func (s *Service) release(c Call, g authz.Grant, r audit.Receipt, a Answer) (*Answer, error) {
+	if !g.Allowed() || !r.Valid() || c.traits == nil {
 		return nil, errUnreleased
+	}
+	if err := s.pseudonymise(c, &a); err != nil {
+		return nil, err
 	}
 	a.receipt = r
 	return &a, nil

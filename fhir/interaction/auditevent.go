@@ -64,7 +64,7 @@ func (s *Service) readAuditEvent(ctx context.Context, c Call, ev audit.Event, id
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: body, etag: versionTag(1), modified: entry.Time})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: body, etag: versionTag(1), modified: entry.Time})
 }
 
 // ownPart is what of an event the grant shows: all of it to who may see every
@@ -123,7 +123,7 @@ func (s *Service) searchAuditEvents(ctx context.Context, c Call, ev audit.Event,
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: body})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: body})
 }
 
 // auditEntries searches the trail. A patient without keys has no events: a

@@ -90,7 +90,7 @@ func (s *Service) breakGlass(ctx context.Context, c Call, in *invocation) (*Answ
 	if err != nil {
 		return nil, err
 	}
-	return release(g, receipt, Answer{status: http.StatusCreated, body: glassParameters(r)})
+	return s.release(c, g, receipt, Answer{status: http.StatusCreated, body: glassParameters(r)})
 }
 
 // emergency checks what can be checked before anything is looked up.
@@ -143,7 +143,7 @@ func (s *Service) endGlass(ctx context.Context, c Call, in *invocation) (*Answer
 	if err != nil {
 		return nil, err
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: glassParameters(r)})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: glassParameters(r)})
 }
 
 // glassChange makes the intent durable before the change and queues the

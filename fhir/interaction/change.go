@@ -170,7 +170,7 @@ func (s *Service) written(ctx context.Context, c Call, ch change, receipt audit.
 	case Outcome:
 		a.body = successOutcome
 	}
-	return release(ch.grant, receipt, a)
+	return s.release(c, ch.grant, receipt, a)
 }
 
 // echo is the new version as the caller may read it; nil when the caller may

@@ -105,7 +105,7 @@ func (s *Service) existing(ctx context.Context, c Call, g authz.Grant, ev audit.
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, c.located(Answer{status: http.StatusOK}, rec, st.Head.ID))
+	return s.release(c, g, receipt, c.located(Answer{status: http.StatusOK}, rec, st.Head.ID))
 }
 
 // parse reads a body as a resource of the type in the URL.

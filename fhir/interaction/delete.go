@@ -40,13 +40,13 @@ func (s *Service) delete(ctx context.Context, c Call, ev audit.Event, resourceTy
 		if err != nil {
 			return nil, failure(err)
 		}
-		return release(g, receipt, Answer{status: http.StatusNoContent})
+		return s.release(c, g, receipt, Answer{status: http.StatusNoContent})
 	}
 	receipt, err := s.commit(ctx, ev, []change{*ch}, condition{})
 	if err != nil {
 		return nil, err
 	}
-	return release(g, receipt, c.deleted(*ch))
+	return s.release(c, g, receipt, c.deleted(*ch))
 }
 
 func (c Call) deleted(ch change) Answer {

@@ -63,16 +63,16 @@ func (s *Service) deleteWhere(ctx context.Context, c Call, ev audit.Event, resou
 		if err != nil {
 			return nil, failure(err)
 		}
-		return release(g, receipt, Answer{status: http.StatusNoContent})
+		return s.release(c, g, receipt, Answer{status: http.StatusNoContent})
 	}
 	receipt, err := s.commit(ctx, ev, changes, cond)
 	if err != nil {
 		return nil, err
 	}
 	if len(changes) > 1 {
-		return release(g, receipt, Answer{status: http.StatusNoContent})
+		return s.release(c, g, receipt, Answer{status: http.StatusNoContent})
 	}
-	return release(g, receipt, c.deleted(changes[0]))
+	return s.release(c, g, receipt, c.deleted(changes[0]))
 }
 
 // deletesAtMost is how many resources one conditional delete may delete.

@@ -53,7 +53,7 @@ func (s *Service) document(ctx context.Context, c Call, in *invocation) (*Answer
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: body})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: body})
 }
 
 // documentParts are the Composition and what its visible part refers to.

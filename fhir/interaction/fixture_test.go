@@ -56,6 +56,10 @@ role, role:resident, sees patients in an emergency only
 p, role:resident, record, read|search, *, BTG, btg, allow
 p, role:resident, record, create|update|delete, *, *, all_patients, allow
 p, role:resident, record, read|search, narrative, TREAT, restricted_label, deny
+role, role:study, reads all under ids of its own, pseudonymous_ids
+p, role:study, *, read|search, *, *, all_patients, allow
+role, role:trial, reads all under ids of its own, pseudonymous_ids|conceal_changes
+p, role:trial, *, read|search, *, *, all_patients, allow
 role, role:ward, writes what belongs to the own organization
 p, role:ward, record, create|read|update|delete|search, *, *, org, allow
 role, role:scribe, writes without seeing narrative under a restricted label

@@ -35,6 +35,11 @@ func (s *Service) History(ctx context.Context, c Call, resourceType, id, rawQuer
 }
 
 func (s *Service) history(ctx context.Context, c Call, ev audit.Event, resourceType, id, rawQuery string) (*Answer, error) {
+	id, err := s.meant(c, id)
+	if err != nil {
+		return nil, err
+	}
+	ev.Entities[0].ID = id
 	path := resourceType + "/" + id + "/_history"
 	rawQuery, from, err := s.resume(c, path, rawQuery)
 	if err != nil {
@@ -232,7 +237,7 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: w.Finish()})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: w.Finish()})
 }
 
 // entryOverhead is about what an entry has around its resource.

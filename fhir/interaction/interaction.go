@@ -16,6 +16,7 @@ package interaction
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
@@ -88,6 +89,7 @@ type Service struct {
 	meter     *searchMeter
 	own       []*definition.Operation
 	now       func() time.Time
+	projects  sync.Map // name → *pseudonym.Project
 	flights   flights
 	selectors selectors
 

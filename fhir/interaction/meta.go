@@ -38,7 +38,7 @@ func (s *Service) metaOf(ctx context.Context, c Call, in *invocation) (*Answer, 
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r), etag: etag}, st.Record))
+	return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r), etag: etag}, st.Record))
 }
 
 // metaParameters is the result of the three operations.
@@ -99,7 +99,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 		if err != nil {
 			return nil, failure(err)
 		}
-		return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, previous.Record))
+		return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, previous.Record))
 	}
 	ch, err := s.stamp(ctx, c, g, r, previous, false)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	if err != nil {
 		return nil, err
 	}
-	return release(g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, ch.draft.Write.Record))
+	return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, ch.draft.Write.Record))
 }
 
 // mayLabel guards labels: who changes meta must see it, and to take a security

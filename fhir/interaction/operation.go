@@ -103,6 +103,10 @@ func (s *Service) operate(ctx context.Context, c Call, in *invocation) (*Answer,
 		if f := s.known(in.Type, in.ID); f != nil {
 			return nil, f
 		}
+		var err error
+		if in.ID, err = s.meant(c, in.ID); err != nil {
+			return nil, err
+		}
 		in.ev.Entities = []audit.Entity{{Type: in.Type, ID: in.ID}}
 	}
 	in.def = s.operationDefinition(op.Code, in.Type)

@@ -65,5 +65,5 @@ func (s *Service) answerOfficial(ctx context.Context, c Call, g authz.Grant, ev 
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: body})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: body})
 }

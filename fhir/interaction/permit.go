@@ -38,6 +38,9 @@ func (x *finder) permitCondition(ctx context.Context, g authz.Grant, c *search.C
 	if x.call.conceals() && c.Parameter.Code == lastUpdated {
 		return concealedTime(lastUpdated)
 	}
+	if err := x.permitIDs(c); err != nil {
+		return err
+	}
 	if c.Recurses() {
 		return x.permitRecursion(ctx, c)
 	}

@@ -39,6 +39,10 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
+	if id, err = s.meant(c, id); err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
+	ev.Entities[0].ID = id
 	if version != "" && c.conceals() { // no version has a number for this caller
 		return nil, s.refuse(ctx, ev, repository.ErrNotFound)
 	}
@@ -70,7 +74,7 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, out)
+	return s.release(c, g, receipt, out)
 }
 
 // load fetches a version; an unreadable version number is as unknown as an

@@ -18,8 +18,9 @@ func TestAnswerNeedsGrantAndReceipt(t *testing.T) {
 	p.must(err)
 	receipt := audit.NewReceipt(7)
 	for name, try := range map[string]func() (*Answer, error){
-		"no grant":         func() (*Answer, error) { return release(authz.Grant{}, receipt, Answer{}) },
-		"no receipt":       func() (*Answer, error) { return release(g, audit.Receipt{}, Answer{}) },
+		"no grant":         func() (*Answer, error) { return p.release(p.as("clinician"), authz.Grant{}, receipt, Answer{}) },
+		"no receipt":       func() (*Answer, error) { return p.release(p.as("clinician"), g, audit.Receipt{}, Answer{}) },
+		"no traits":        func() (*Answer, error) { return p.release(Call{}, g, receipt, Answer{}) },
 		"no parts":         func() (*Answer, error) { return assemble(Answer{}, nil) },
 		"a part is absent": func() (*Answer, error) { return assemble(Answer{}, []*Answer{{receipt: receipt}, nil}) },
 		"unrecorded part":  func() (*Answer, error) { return assemble(Answer{}, []*Answer{{receipt: receipt}, {}}) },
@@ -28,7 +29,7 @@ func TestAnswerNeedsGrantAndReceipt(t *testing.T) {
 			t.Errorf("%s: released", name)
 		}
 	}
-	if a, err := release(g, receipt, Answer{status: 200}); err != nil || a.Receipt() != 7 {
+	if a, err := p.release(p.as("clinician"), g, receipt, Answer{status: 200}); err != nil || a.Receipt() != 7 {
 		t.Errorf("with both: %v", err)
 	}
 }

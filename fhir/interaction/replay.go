@@ -40,7 +40,7 @@ func (s *Service) createdBefore(ctx context.Context, c Call, g authz.Grant, ev a
 			out.body, out.etag, out.modified = a.body, a.etag, a.modified
 		}
 	}
-	return release(g, receipt, out)
+	return s.release(c, g, receipt, out)
 }
 
 // result is the kept answer of a Bundle: the responses of its entries without

@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -62,6 +63,10 @@ func (s *Service) SearchCompartment(ctx context.Context, c Call, code, id, resou
 	defer func() { end(err) }()
 	ev := begin(c, audit.Execute, "search-type")
 	ev.Query = rawQuery
+	id, err = s.meant(c, id)
+	if err != nil {
+		return nil, s.refuse(ctx, ev, err)
+	}
 	w, f := s.compartment(code, id, resourceType)
 	if f != nil {
 		return nil, s.refuse(ctx, ev, f)
@@ -202,7 +207,7 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(x.first, receipt, Answer{status: http.StatusOK, body: w.Finish()})
+	return s.release(c, x.first, receipt, Answer{status: http.StatusOK, body: w.Finish()})
 }
 
 // shaped appends what view shows, without what _summary and _elements leave out.
@@ -292,7 +297,7 @@ func keep(q *search.Search, indices []int) {
 func (x *finder) permitShape(ctx context.Context, q *search.Search) error {
 	for _, key := range q.Sort {
 		for _, p := range key.Parameters {
-			if err := x.permitParameter(ctx, p); err != nil {
+			if err := errors.Join(x.permitParameter(ctx, p), x.permitOrder(p)); err != nil {
 				return err
 			}
 		}

@@ -112,12 +112,18 @@ func (t *stream) answer(ctx context.Context, items iter.Seq2[item, error]) (*Ans
 		t.conclude(t.ev, t.intent, err)
 		return nil, err
 	}
-	a, err := release(t.grant, t.intent, Answer{status: http.StatusOK, body: first})
+	a, err := t.release(t.call, t.grant, t.intent, Answer{status: http.StatusOK, body: first})
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	a.more = func() ([]byte, error, bool) { return next() }
+	a.more = func() ([]byte, error, bool) {
+		chunk, err, more := next()
+		if a.names != nil {
+			chunk = a.names.Append(nil, chunk)
+		}
+		return chunk, err, more
+	}
 	a.stop = func(err error) {
 		stop()
 		t.ev.Entities = nil

@@ -275,12 +275,12 @@ func (s *Service) unchanged(ctx context.Context, c Call, ev audit.Event, e *bund
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusNoContent})
+	return s.release(c, g, receipt, Answer{status: http.StatusNoContent})
 }
 
 func (s *Service) entryWritten(ctx context.Context, c Call, ch change, receipt audit.Receipt) (*Answer, error) {
 	if ch.resource == nil {
-		return release(ch.grant, receipt, c.deleted(ch))
+		return s.release(c, ch.grant, receipt, c.deleted(ch))
 	}
 	return s.written(ctx, c, ch, receipt)
 }

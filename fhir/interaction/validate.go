@@ -33,7 +33,7 @@ func (s *Service) validate(ctx context.Context, c Call, in *invocation) (*Answer
 	if err != nil {
 		return nil, failure(err)
 	}
-	return release(g, receipt, Answer{status: http.StatusOK, body: model.OperationOutcome(issues)})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: model.OperationOutcome(issues)})
 }
 
 // decideValidation asks for the action that the mode is a rehearsal of.

@@ -52,11 +52,12 @@ var floors = map[string]int{
 	"fhir/bundle":            4,
 	"repository/sealed":      4,
 
-	"authz/consent": 5,
-	"authz/glass":   5,
-	"authz/policy":  5,
-	"authz/redact":  5,
-	"authz/token":   5,
+	"authz/consent":   5,
+	"authz/glass":     5,
+	"authz/policy":    5,
+	"authz/pseudonym": 5,
+	"authz/redact":    5,
+	"authz/token":     5,
 
 	"authz/account":        6,
 	"authz/client":         6,
