@@ -29,7 +29,13 @@ var database string
 func onMongoDB() bool { return os.Getenv(engineVariable) == "mongodb" }
 
 // embeddedOnly are tests of the embedded engine's files, and why.
-var embeddedOnly = map[string]string{}
+var embeddedOnly = map[string]string{
+	"TestRestoreDrill":          "MongoDB has a drill of its own",
+	"TestRestoreDrillOnMongoDB": "it has databases of its own",
+	"TestBackupUsage":           "MongoDB has tools of its own",
+	"TestMoveToMongoDBAndBack":  "it begins with a folder",
+	"TestMigrateUsage":          "it names folders",
+}
 
 // runOn runs the tests on the engine that was asked for.
 func runOn(m *testing.M) int {

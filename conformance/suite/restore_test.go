@@ -199,41 +199,50 @@ func launchBare(t *testing.T, dir string, args ...string) *server {
 	return s
 }
 
-// The drill on MongoDB, without demo data: an erasure asks for every type, and
-// the stand-in is slow. Dump and Restore are what mongodump and mongorestore do
-// with one database.
+// The drill on MongoDB, by users who have the roles of deploy/mongodb and no
+// more, and without demo data: an erasure asks for every type, and the stand-in
+// is slow. Dump and Restore are what mongodump and mongorestore do with one
+// database.
 func TestRestoreDrillOnMongoDB(t *testing.T) {
 	t.Parallel()
-	d := startDatabase(t)
-	uri, dir := databaseURI(d, "ward"), folder(t)
+	d, dir := startDatabase(t), folder(t)
+	mongotest.Grant(t, d.URI(), mongotest.Roles(t, "../../deploy/mongodb/roles.js"), map[string]string{"data": "ward", "keystore": "ward_keystore"})
+	d.Kill()
+	if err := d.StartWith("--auth"); err != nil {
+		t.Fatal(err)
+	}
+	root := d.URIAs(mongotest.Root)
 	kek := filepath.Join(t.TempDir(), "kek")
 	if code, _, stderr := command(t, "keys", "create", kek); code != 0 {
 		t.Fatalf("keys create: %s", stderr)
 	}
-	args := []string{"--store", uri, "--kek-file", kek, "--node", "m1"}
+	args := []string{"--store", d.DatabaseAs("fieldsealData", "ward"), "--keystore", d.DatabaseAs("fieldsealKeystore", "ward_keystore"),
+		"--kek-file", kek, "--node", "m1"}
 	s := launchBare(t, dir, args...)
 	scene := restoreScene{eraseScene: newEraseScene(t, s)}
 	s.stop(t)
-	data, keys := mongotest.Dump(t, uri, "ward"), mongotest.Dump(t, uri, "ward_keystore")
+	data, keys := mongotest.Dump(t, root, "ward"), mongotest.Dump(t, root, "ward_keystore")
 
 	s = launchBare(t, dir, args...)
 	scene.afterBackup(t, s, func(id string) { erase(t, dir, id) })
 	s.stop(t)
 
-	mongotest.Restore(t, uri, "ward", data, "trail", "table.leases") // never rolled back
+	mongotest.Restore(t, root, "ward", data, "trail", "table.leases") // never rolled back
 	s = launchBare(t, dir, args...)
 	scene.restored(t, s)
-	s.stop(t)
 	back := folder(t)
-	migrate(t, uri, back) // reads the trail of both sides
+	ward, its := d.DatabaseAs("fieldsealMoveData", "ward"), d.DatabaseAs("fieldsealMoveKeystore", "ward_keystore")
+	refused(t, "(node m1)", "migrate", "--from", ward, "--keystore-from", its, "--to", back) // another user's connection is not shown
+	s.stop(t)
+	migrate(t, ward, back, "--keystore-from", its) // reads the trail of both sides
 	if rep := filepath.Join(back, "trail", "history", "m1", "origin.json"); !exists(rep) {
 		t.Errorf("%s is missing", rep)
 	}
 
-	current := mongotest.Dump(t, uri, "ward_keystore")
-	mongotest.Restore(t, uri, "ward_keystore", keys)
+	current := mongotest.Dump(t, root, "ward_keystore")
+	mongotest.Restore(t, root, "ward_keystore", keys)
 	startRefused(t, dir, "the keystore is older than the data", args...)
-	mongotest.Restore(t, uri, "ward_keystore", current)
+	mongotest.Restore(t, root, "ward_keystore", current)
 	scene.check(t, launchBare(t, dir, args...))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/migrate"
+	"github.com/fieldseal/fieldseal/internal/node"
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/localstore"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
@@ -167,13 +168,33 @@ func folder(o config.Options, part string) localstore.Options {
 
 func openSource(ctx context.Context, o config.Options, part string) (source, error) {
 	if o.OnMongoDB() {
-		return mongostore.OpenSource(ctx, database(o, part))
+		s, err := mongostore.OpenSource(ctx, database(o, part))
+		if err == nil && part == partData {
+			err = alone(ctx, s)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	f := folder(o, part)
 	if _, err := os.Stat(f.Dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s", f.Dir)
 	}
 	return localstore.Open(ctx, f)
+}
+
+// alone refuses a database on which nodes are at work, whoever's connections the
+// server shows us. It closes the store on an error.
+func alone(ctx context.Context, s *mongostore.Store) error {
+	names, err := node.Beating(ctx, s.Table(nodesTable))
+	if err == nil && len(names) > 0 {
+		err = fmt.Errorf("%w (node %s)", repository.ErrInUse, names[0])
+	}
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return nil
 }
 
 func openTarget(ctx context.Context, o config.Options, part string, source []byte) (migrate.Target, error) {

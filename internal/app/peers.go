@@ -19,6 +19,9 @@ type peers interface {
 	Alone(ctx context.Context, name string, work func(ctx context.Context) error) error
 }
 
+// nodesTable is the register of nodes.
+const nodesTable = "nodes"
+
 // Names of work that one node does at a time.
 const (
 	workIndex = "index"
@@ -39,7 +42,7 @@ func (sole) Alone(ctx context.Context, _ string, work func(context.Context) erro
 // join enters this node among those on the database, before anything is read
 // from it that others may change.
 func (a *App) join(ctx context.Context, s *mongostore.Store) error {
-	r, err := node.Join(ctx, node.Options{Table: s.Table("nodes"), Name: a.cfg.NodeName(), Folder: a.cfg.Data,
+	r, err := node.Join(ctx, node.Options{Table: s.Table(nodesTable), Name: a.cfg.NodeName(), Folder: a.cfg.Data,
 		Rules: sealed.RuleDigest(a.catalog, a.indexPolicy), Longest: mongostore.DefaultTimeout,
 		Lost: a.fail("node"), Trouble: a.trouble("node"),
 		Departed: func(name string) {

@@ -35,8 +35,11 @@ func Roles(t testing.TB, script string) map[string]Role {
 	return roles
 }
 
+// Root is a user of Grant that may do everything.
+const Root = "root"
+
 // Grant does what the script does and gives each role a user of its own, named
-// like the role, with the password "secret".
+// like the role, with the password "secret"; and makes Root.
 func Grant(t testing.TB, uri string, roles map[string]Role, databases map[string]string) {
 	t.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
@@ -50,6 +53,11 @@ func Grant(t testing.TB, uri string, roles map[string]Role, databases map[string
 			t.Fatal(err)
 		}
 	}
+	user := func(name, role string) {
+		run(bson.D{{Key: "createUser", Value: name}, {Key: "pwd", Value: "secret"},
+			{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: role}, {Key: "db", Value: "admin"}}}}})
+	}
+	user(Root, "root")
 	made := map[string]bool{}
 	for len(made) < len(roles) { // those that others have first
 		for name, r := range roles {
@@ -57,8 +65,7 @@ func Grant(t testing.TB, uri string, roles map[string]Role, databases map[string
 				continue
 			}
 			run(bson.D{{Key: "createRole", Value: name}, {Key: "privileges", Value: r.privileges(databases[r.On])}, {Key: "roles", Value: r.inherited()}})
-			run(bson.D{{Key: "createUser", Value: name}, {Key: "pwd", Value: "secret"},
-				{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: name}, {Key: "db", Value: "admin"}}}}})
+			user(name, name)
 			made[name] = true
 		}
 	}
@@ -88,8 +95,11 @@ func (s *Server) StartWith(args ...string) error {
 }
 
 // URIAs leads to the server as a user that Grant made.
-func (s *Server) URIAs(user string) string {
-	return "mongodb://" + user + ":secret@" + s.Address + "/?directConnection=true&authSource=admin"
+func (s *Server) URIAs(user string) string { return s.DatabaseAs(user, "") }
+
+// DatabaseAs leads to a database of the server as a user that Grant made.
+func (s *Server) DatabaseAs(user, database string) string {
+	return "mongodb://" + user + ":secret@" + s.Address + "/" + database + "?directConnection=true&authSource=admin"
 }
 
 // RunCommand sends one command.
