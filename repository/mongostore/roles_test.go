@@ -1,6 +1,7 @@
 package mongostore_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -78,9 +79,24 @@ func checkPrivileges(t *testing.T, sent *used) {
 		t.Fatal(err)
 	}
 	tables(t, role, s)
+	useLog(t, s)
 	sent.set["mileposts update"] = true // an upgrade of format 1
-	delete(role.May, "trail")           // its commands are those of a Log
 	compare(t, "fieldsealData", role.May, sent.set)
+}
+
+// useLog sends what a trail sends.
+func useLog(t *testing.T, s *mongostore.Store) {
+	t.Helper()
+	l, err := s.Log(t.Context(), "trail")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, found := l.Find(t.Context(), repository.LogQuery{To: 9, Limit: 9})
+	_, last := l.Last(t.Context(), "a", "b")
+	_, listed := l.Range(t.Context(), "a", "b", 9)
+	if err := errors.Join(l.Append(t.Context(), []repository.LogEntry{{ID: "c", Time: 1}}), found, listed); err != nil || !errors.Is(last, repository.ErrNotFound) {
+		t.Fatal(err, last)
+	}
 }
 
 func TestPrivilegesOnTheKeystore(t *testing.T) {
