@@ -135,6 +135,7 @@ type shop struct {
 	tokens  *token.Issuer
 	book    *glass.Book
 	flight  sync.RWMutex // held by requests of ask
+	watch   watch
 }
 
 // drain waits for the requests under way.
@@ -155,6 +156,7 @@ type engine interface {
 
 // shopOptions choose the index and the engine of a shop.
 type shopOptions struct {
+	rows      string           // of the policy, beside the built-in ones
 	tokenBits uint             // 0: all
 	profile   string           // empty: standard
 	mongoURI  string           // empty: the embedded engine
@@ -199,7 +201,7 @@ func (p *shop) service() *Service {
 	p.t.Helper()
 	reg := definition.Default()
 	patient := reg.Compartment("Patient")
-	decider, err := policy.New(policy.Options{Policy: append(policy.Default(), rows...), Types: reg.ResourceTypes(),
+	decider, err := policy.New(policy.Options{Policy: append(policy.Default(), rows+p.options.rows...), Types: reg.ResourceTypes(),
 		PatientType: func(typ string) bool { return patient.Params(typ) != nil }})
 	p.must(err)
 	classes, err := field.DefaultTable(reg)
@@ -213,11 +215,11 @@ func (p *shop) service() *Service {
 	catalog = catalog.WithBases(base)
 	policy, err := sealed.NewIndexPolicy(cmp.Or(p.options.profile, sealed.ProfileStandard), catalog)
 	p.must(err)
-	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: cipher, Store: p.store, Compartments: comp, Catalog: catalog, Policy: policy, Tokenizer: p.tokenizer(), Drain: p.drain})
+	vault, err := sealed.New(p.t.Context(), sealed.Options{Ring: p.ring, Cipher: watchedCipher{cipher, &p.watch}, Store: p.watched(), Compartments: comp, Catalog: catalog, Policy: policy, Tokenizer: p.tokenizer(), Drain: p.drain})
 	p.must(err)
 	terms, err := terminology.New(terminology.Options{Source: &Definitions{Catalog: catalog, Vault: vault, Store: p.store}})
 	p.must(err)
-	return New(Options{Definitions: reg, Vault: vault, Store: p.store, Decider: decider, Recorder: p.rec, Trail: p.rec,
+	return New(Options{Definitions: reg, Vault: vault, Store: p.watched(), Decider: decider, Recorder: p.rec, Trail: p.rec,
 		Tracer: trace.New(noop.NewTracerProvider()), Validator: validation.New(reg), Redactor: redact.New(reg, classes),
 		Classes: classes, Catalog: catalog, Terminology: terms, Limits: fhir.DefaultLimits, Base: base, MaxEntries: 100, BundleBytes: 8 << 20,
 		Unlabelled: label.Normal, ConsentBase: consent.Base{OptIn: []string{"HRESCH", "HMARKT"}},
