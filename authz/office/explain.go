@@ -24,7 +24,10 @@ type ExplainRequest struct {
 	Type    string   `json:"type"`
 	Action  string   `json:"action"`
 	Class   string   `json:"class,omitempty"`
-	ID      string   `json:"id,omitempty"` // logical id of a resource; empty: the type as a whole
+	// BreakGlass is the logical id of a patient for whom the glass is supposed
+	// to be broken.
+	BreakGlass string `json:"break_glass,omitempty"`
+	ID         string `json:"id,omitempty"` // logical id of a resource; empty: the type as a whole
 }
 
 // everyScope are the widest scopes of users and service accounts.
@@ -81,6 +84,9 @@ func (o *Office) question(ctx context.Context, in ExplainRequest) (q policy.Ques
 	}
 	if in.Who != "" {
 		q.Claims.Who = in.Who
+	}
+	if in.BreakGlass != "" {
+		q.Glass = &authz.Glass{ID: "explain", Patient: o.PRF("Patient", in.BreakGlass), Until: o.Now().Add(authz.StepUpAge)}
 	}
 	q.Request = authz.Request{Action: authz.Action(in.Action), Type: in.Type}
 	if in.Class != "" {

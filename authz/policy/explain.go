@@ -14,13 +14,15 @@ type Question struct {
 	Request authz.Request
 	// Facts of the resource; nil asks about the type as a whole.
 	Facts *authz.Facts
+	// Glass, when set, is an emergency access as if it were in force.
+	Glass *authz.Glass
 	// Class narrows the verdict to one class; zero asks about all.
 	Class field.ClassSet
 }
 
 // Nothing is a grant for the question that permits nothing: it says for whom
 // and what for facts are wanted.
-func (q Question) Nothing() authz.Grant { return authz.NewGrant(suppose(q.Claims), q.Request, nil) }
+func (q Question) Nothing() authz.Grant { return authz.NewGrant(supposeGlass(q), q.Request, nil) }
 
 // Verdict is the answer in one word.
 type Verdict string
@@ -81,7 +83,7 @@ var reaches = map[reach]string{reachNone: "no scope permits it", reachPatient: "
 
 // Explain answers a question without serving anything.
 func (d *Decider) Explain(q Question) Explanation {
-	s := suppose(q.Claims)
+	s := supposeGlass(q)
 	feat := featuresOf(&s)
 	e := d.compile(&s, q.Request, feat)
 	x := Explanation{Revision: d.revision, Roles: d.Effective(s.ID(), s.Roles()), Purpose: s.Purpose(),
@@ -253,7 +255,7 @@ func (d *Decider) Line(n int) string {
 // Judge is the classes that the policy leaves visible on a resource, or for
 // the type as a whole when facts is nil.
 func (d *Decider) Judge(q Question) field.ClassSet {
-	s := suppose(q.Claims)
+	s := supposeGlass(q)
 	p := d.compile(&s, q.Request, featuresOf(&s)).program
 	if q.Facts == nil {
 		return p.Ceiling()

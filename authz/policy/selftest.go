@@ -35,6 +35,15 @@ func (d *Decider) selfTest() error {
 // denials, golden decisions, explain, dry-run. Nothing is served to it.
 func suppose(c authz.SubjectClaims) authz.Subject { return authz.NewSubject(c) }
 
+// supposeGlass is the subject of a question.
+func supposeGlass(q Question) authz.Subject {
+	s := suppose(q.Claims)
+	if q.Glass != nil {
+		s = s.WithGlass(*q.Glass)
+	}
+	return s
+}
+
 type denial struct {
 	name    string
 	claims  authz.SubjectClaims

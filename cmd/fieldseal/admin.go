@@ -29,6 +29,7 @@ func newToken() *cobra.Command {
 	off := newOffline(c)
 	c.Flags().StringVar(&r.Role, "role", "clinician", "role: "+strings.Join(token.DemoRoles(), ", "))
 	c.Flags().StringVar(&r.Account, "account", "", "`user:NAME or client:NAME` of an account, instead of a role")
+	c.Flags().StringVar(&r.Purpose, "purpose", "", "purpose of use of an account's token (default TREAT)")
 	c.Flags().StringSliceVar(&r.Scopes, "scope", nil, "SMART `scopes` of an account's token (default: all that its kind can have)")
 	c.Flags().StringVar(&r.Patient, "patient", "", "logical `id` of the patient, for role patient, or whom an account acts for")
 	c.Flags().StringVar(&r.Practitioner, "practitioner", "", "logical `id` of the Practitioner, for role clinician")

@@ -204,6 +204,7 @@ func newPolicyExplain() *cobra.Command {
 	c.Flags().StringSliceVar(&in.Scopes, "scope", nil, "SMART `scopes` (default: the widest)")
 	c.Flags().StringVar(&in.Patient, "patient", "", "logical `id` of the patient in context")
 	c.Flags().StringVar(&in.Who, "who", "", "`reference` of the user, such as Practitioner/p1")
+	c.Flags().StringVar(&in.BreakGlass, "break-glass", "", "as if the glass were broken for the patient with this logical `id`")
 	c.Flags().StringVar(&in.Class, "class", "", "one element `class`")
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		if in.Policy, err = src.source(nil); err != nil {

@@ -29,6 +29,7 @@ const SocketName = "admin.sock"
 type TokenRequest struct {
 	Role         string        `json:"role,omitempty"`
 	Account      string        `json:"account,omitempty"`      // instead of a role: user:NAME or client:NAME
+	Purpose      string        `json:"purpose,omitempty"`      // of an account; empty: TREAT
 	Scopes       []string      `json:"scopes,omitempty"`       // of an account; empty: all that its kind can have
 	Patient      string        `json:"patient,omitempty"`      // logical id, for role patient and for accounts
 	Practitioner string        `json:"practitioner,omitempty"` // logical id

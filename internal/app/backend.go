@@ -63,7 +63,7 @@ func (a *App) developmentClaims(ctx context.Context, r adminapi.TokenRequest) (c
 		if err != nil {
 			return c, err
 		}
-		s := account.Session{Client: developmentClient, Scopes: r.Scopes, AMR: []string{"demo"}, AuthTime: now, Patient: r.Patient, Lifetime: r.Lifetime}
+		s := account.Session{Client: developmentClient, Scopes: r.Scopes, AMR: []string{"demo"}, AuthTime: now, Purpose: r.Purpose, Patient: r.Patient, Lifetime: r.Lifetime}
 		if len(s.Scopes) == 0 {
 			s.Scopes = []string{"user/*.cruds", "system/*.cruds", "patient/*.rs", policy.AdminScope}
 		}

@@ -29,16 +29,16 @@ var (
 	comment = regexp.MustCompile(`<!-- (expect|absent): (.*) -->`)
 )
 
-// tour extracts the blocks of the README's tour in order.
-func tour(t *testing.T) []block {
+// tour extracts the blocks of a page's tour in order.
+func tour(t *testing.T, page, heading string) []block {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	text, err := os.ReadFile(filepath.Join(root(t), page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(text), "\n## A five-minute tour\n")
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
 	if !found {
-		t.Fatal("README.md has no tour")
+		t.Fatalf("%s has no %q", page, heading)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	var blocks []block
@@ -57,17 +57,19 @@ func tour(t *testing.T) []block {
 }
 
 // TestReadmeTourWorks runs the tour's blocks as one script against a server
-// that was started for it, so that the README cannot rot.
+// that was started for it, so that the README cannot rot; and behind it, in the
+// same shell, the tour of docs/policy.md.
 func TestReadmeTourWorks(t *testing.T) {
 	for _, tool := range []string{"bash", "curl", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the tour needs %s", tool)
 		}
 	}
-	blocks := tour(t)
-	if len(blocks) < 9 {
-		t.Fatalf("the tour has %d blocks; fences or headings changed", len(blocks))
+	blocks, policy := tour(t, "README.md", "A five-minute tour"), tour(t, "docs/policy.md", "A tour: a research project")
+	if len(blocks) < 9 || len(policy) < 8 {
+		t.Fatalf("the tours have %d and %d blocks; fences or headings changed", len(blocks), len(policy))
 	}
+	blocks = append(blocks, policy...)
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "fieldseal"), filepath.Join(dir, "data")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/fieldseal")

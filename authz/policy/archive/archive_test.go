@@ -1,10 +1,12 @@
 package archive
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/policy"
@@ -33,6 +35,31 @@ func TestEveryNodeFollowsThePointer(t *testing.T) {
 	}
 	if got := b.told(); len(got) > 0 {
 		t.Errorf("trouble %v", got)
+	}
+}
+
+// Every node has a new policy within five seconds: it looks every two.
+func TestNodesFollowByThemselves(t *testing.T) {
+	t.Parallel()
+	a, table := bootstrapped(t)
+	b := newNode(t, table)
+	wants(t, b.Refresh(t.Context()), nil)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { b.Run(ctx); close(done) }()
+	a.change(t, second)
+	start := time.Now()
+	for !b.extra(t) {
+		if time.Since(start) > 30*time.Second { // a busy machine
+			t.Fatal("the other node does not follow")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Logf("visible on the other node after %v", time.Since(start))
+	stop()
+	<-done
+	if PollEvery > 2*time.Second {
+		t.Error("nodes look too seldom for five seconds")
 	}
 }
 
