@@ -145,6 +145,7 @@ func copyEntries(ctx context.Context, from Content, to Target, marks repository.
 	if err != nil || done {
 		return err
 	}
+	p("moving", min(place.Position(), marks.Position), marks.Position)
 	var step []repository.Entry
 	size := 0
 	flush := func() error {
@@ -207,6 +208,7 @@ func Read(ctx context.Context, c Content, marks repository.Marks, p Progress) (R
 	h := sha256.New()
 	var buf []byte
 	entries := 0
+	p("", 0, marks.Position)
 	for e, err := range c.Export(ctx, "") {
 		if err != nil {
 			return r, err
