@@ -34,6 +34,7 @@ const roles = {
       "meta": ["find", "insert", "update"],
       "probe": ["find", "insert", "update", "remove", "createIndex"],
       "trail": ["find", "insert", "createIndex"],
+      "table.accounts": ["find", "insert", "update", "remove"],
       "table.holds": ["find", "insert", "update", "remove"],
       "table.idempotency": ["find", "insert", "update", "remove"],
       "table.index": ["find", "insert", "update", "remove"],

@@ -13,9 +13,9 @@ var (
 	namedTable  = regexp.MustCompile(`(?m)^\s*(?:const )?([a-zA-Z]+)\s*=\s*"([a-z]+)"`)
 )
 
-// TestRolesNameEveryTable: a table that the wiring opens and the script does not
+// TestRolesKnowTableNames: a table that the wiring opens and the script does not
 // name is one that a node on MongoDB may not use.
-func TestRolesNameEveryTable(t *testing.T) {
+func TestRolesKnowTableNames(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("../../deploy/mongodb/roles.js")
 	if err != nil {
