@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/conformance/validation"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -302,6 +303,33 @@ func TestOwnOperationDefinitionsAreValid(t *testing.T) {
 		p.must(err)
 		if issues := validation.New(p.Definitions).Validate(r); issues.HasErrors() {
 			t.Errorf("$%s: %v", o.Code, issues)
+		}
+	}
+}
+
+// By the built-in rules a Consent does not close the record in an emergency,
+// but what is labelled as specially protected stays closed unless the Consent
+// permits it.
+func TestConsentInAnEmergency(t *testing.T) {
+	t.Parallel()
+	p := emergencyWard(t)
+	hiv := `"meta":{"security":[{"system":"` + label.Sensitivity + `","code":"HIV"}]},`
+	p.put("Observation", "hiv", `{"resourceType":"Observation","id":"hiv",`+hiv+`"status":"final","code":{"text":"c"},"subject":{"reference":"Patient/p1"}}`)
+	c := p.resident(func(c *token.Claims) { c.Roles = []string{"role:physician"} })
+	a, err := p.Read(t.Context(), c, "Observation", "o-p1") // cares for nobody
+	p.refused(a, err, NotFound)
+	for rule, sees := range map[string]bool{denyAll: false, `"provision":{"type":"permit"}`: true} {
+		p.put("Consent", "cp1", consentOf("p1", rule))
+		u := p.broken(c, "p1")
+		if _, err := p.Read(t.Context(), u, "Observation", "o-p1"); err != nil {
+			t.Errorf("%s closes the record in an emergency: %v", rule, err)
+		}
+		a, err := p.Read(t.Context(), u, "Observation", "hiv")
+		if (err == nil) != sees {
+			t.Errorf("%s: what is specially protected: %v", rule, err)
+		}
+		if err != nil {
+			p.refused(a, err, NotFound)
 		}
 	}
 }
