@@ -12,7 +12,7 @@ import (
 )
 
 // settings are those of a development server on a data folder.
-func settings(t *testing.T, dir string) config.Options {
+func settings(t testing.TB, dir string) config.Options {
 	t.Helper()
 	cfg, err := config.New().Load(nil)
 	if err != nil {
@@ -34,7 +34,7 @@ func open(t *testing.T, dir string) *App {
 }
 
 // bearer issues a token of a demo role.
-func (a *App) bearer(t *testing.T, role string) string {
+func (a *App) bearer(t testing.TB, role string) string {
 	t.Helper()
 	claims, err := token.DemoClaims(role, "dr", "p1")
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *App) bearer(t *testing.T, role string) string {
 }
 
 // send sends one request as the integration client and checks its status.
-func send(t *testing.T, a *App, s *httptest.Server, method, target, body string, want int) string {
+func send(t testing.TB, a *App, s *httptest.Server, method, target, body string, want int) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+target, strings.NewReader(body))
 	if err != nil {
