@@ -65,6 +65,7 @@ type Subject struct {
 	purposes []string
 	address  string
 	hash     uint64
+	kind     Kind
 	glass    *Glass
 }
 
@@ -80,6 +81,37 @@ type Glass struct {
 	Patient field.StorageID
 	Until   time.Time
 	Usual   string // the purpose of the token: rules that deny under it still do
+}
+
+// Kind is what a decision is compiled for beside roles, scopes and purpose: what
+// the account is, and what its context holds.
+type Kind uint8
+
+// The bits of a Kind.
+const (
+	IsUser Kind = 1 << iota
+	IsClient
+	HasPatient
+	HasOrgs
+	HasPractitioner // Who is a Practitioner or PractitionerRole
+	HasWho
+	HasGlass
+)
+
+// kindOf needs a name behind the prefix: "user:" alone is nobody.
+func kindOf(c *SubjectClaims) (k Kind) {
+	set := func(bit Kind, holds bool) {
+		if holds {
+			k |= bit
+		}
+	}
+	set(IsUser, strings.HasPrefix(c.ID, "user:") && len(c.ID) > len("user:"))
+	set(IsClient, strings.HasPrefix(c.ID, "client:") && len(c.ID) > len("client:"))
+	set(HasPatient, c.Patient != "")
+	set(HasOrgs, len(c.Orgs) > 0)
+	set(HasPractitioner, strings.HasPrefix(c.Who, "Practitioner/") || strings.HasPrefix(c.Who, "PractitionerRole/"))
+	set(HasWho, c.Who != "")
+	return k
 }
 
 var subjectSeed = maphash.MakeSeed()
@@ -103,7 +135,7 @@ type SubjectClaims struct {
 
 // NewSubject is for authz/token only. The slices must not change any more.
 func NewSubject(c SubjectClaims) Subject {
-	return Subject{hash: fingerprint(c.Purpose, c.Roles, c.Scopes), id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
+	return Subject{kind: kindOf(&c), hash: fingerprint(c.Purpose, c.Roles, c.Scopes), id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
 		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, purposes: c.Purposes, address: c.Address}
 }
 
@@ -192,9 +224,21 @@ func (s Subject) For(purpose string) (Subject, bool) {
 // fhir/interaction calls it, for a grant that it has checked.
 func (s Subject) WithGlass(g Glass) Subject {
 	g.Usual = s.purpose
-	s.purpose, s.glass = BreakGlassPurpose, &g
+	s.purpose, s.glass, s.kind = BreakGlassPurpose, &g, s.kind|HasGlass
 	s.hash = fingerprint(s.purpose, s.roles, s.scopes)
 	return s
+}
+
+// Kind is what the account is and what its context holds.
+func (s Subject) Kind() Kind { return s.kind }
+
+// UsualPurpose is the purpose that the token had before the glass was broken;
+// empty when it is whole.
+func (s Subject) UsualPurpose() string {
+	if s.glass == nil {
+		return ""
+	}
+	return s.glass.Usual
 }
 
 // Glass is the emergency access in force, if any.

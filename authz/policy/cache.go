@@ -34,14 +34,8 @@ type entry struct {
 }
 
 func (e *entry) is(s *authz.Subject, r authz.Request, feat feature, extra *assigned) bool {
-	return e.feat == feat && e.extra == extra && e.action == r.Action && e.typ == r.Type && e.purpose == s.Purpose() && e.usual == usualPurpose(s) &&
+	return e.feat == feat && e.extra == extra && e.action == r.Action && e.typ == r.Type && e.purpose == s.Purpose() && e.usual == s.UsualPurpose() &&
 		slices.Equal(e.roles, s.Roles()) && slices.Equal(e.scopes, s.Scopes())
-}
-
-// usualPurpose is the purpose that the token had before the glass was broken.
-func usualPurpose(s *authz.Subject) string {
-	g, _ := s.Glass()
-	return g.Usual
 }
 
 // slot only spreads; equality is decided by entry.is alone.

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"strings"
-
 	"github.com/fieldseal/fieldseal/authz"
 )
 
@@ -11,13 +9,13 @@ import (
 type feature uint8
 
 const (
-	isUser feature = 1 << iota
-	isClient
-	hasPatient
-	hasOrgs
-	hasWho          // a FHIR reference of the user
-	hasPractitioner // and it names a Practitioner or PractitionerRole
-	hasGlass
+	isUser          = feature(authz.IsUser)
+	isClient        = feature(authz.IsClient)
+	hasPatient      = feature(authz.HasPatient)
+	hasOrgs         = feature(authz.HasOrgs)
+	hasWho          = feature(authz.HasWho)
+	hasPractitioner = feature(authz.HasPractitioner)
+	hasGlass        = feature(authz.HasGlass)
 )
 
 func (f feature) has(o feature) bool { return f&o == o }
@@ -30,29 +28,4 @@ const (
 	rolePrefix   = "role:"
 )
 
-func featuresOf(s *authz.Subject) feature {
-	var f feature
-	id := s.ID()
-	switch {
-	case strings.HasPrefix(id, userPrefix) && len(id) > len(userPrefix):
-		f = isUser
-	case strings.HasPrefix(id, clientPrefix) && len(id) > len(clientPrefix):
-		f = isClient
-	}
-	if _, ok := s.PatientKey(); ok {
-		f |= hasPatient
-	}
-	if len(s.Orgs()) > 0 {
-		f |= hasOrgs
-	}
-	if s.Who() != "" {
-		f |= hasWho
-	}
-	if strings.HasPrefix(s.Who(), "Practitioner/") || strings.HasPrefix(s.Who(), "PractitionerRole/") {
-		f |= hasPractitioner
-	}
-	if _, broken := s.Glass(); broken {
-		f |= hasGlass
-	}
-	return f
-}
+func featuresOf(s *authz.Subject) feature { return feature(s.Kind()) }

@@ -187,7 +187,7 @@ func denied(r authz.Request) error {
 
 func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entry {
 	e := &entry{roles: slices.Clone(s.Roles()), extra: d.doc.assign.of(s.ID()), scopes: slices.Clone(s.Scopes()), purpose: strings.Clone(s.Purpose()),
-		typ: strings.Clone(r.Type), action: r.Action, feat: feat, usual: strings.Clone(usualPurpose(s))}
+		typ: strings.Clone(r.Type), action: r.Action, feat: feat, usual: strings.Clone(s.UsualPurpose())}
 	if !d.known(s, r, feat) || !onlyReads(d.doc.traits(d.doc.assign.effective(e.roles, e.extra)), r, feat) {
 		e.program = d.programOf(e, reachNone)
 		return e
