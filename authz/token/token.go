@@ -43,7 +43,7 @@ const (
 	MaxLifetime     = 60 * time.Minute
 	ServiceLifetime = 5 * time.Minute // accounts without a user: default and maximum
 	// CacheTTL is the longest time another node's revocation goes unnoticed.
-	CacheTTL = 5 * time.Second
+	CacheTTL = 4 * time.Second
 )
 
 // Prefix starts every token.

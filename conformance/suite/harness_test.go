@@ -55,6 +55,7 @@ var template = sync.OnceValues(func() (string, error) {
 // demoData returns a fresh copy of the demo data folder.
 func demoData(t testing.TB) string {
 	t.Helper()
+	ownServer(t)
 	dir := folder(t)
 	if err := copyDemo(dir); err != nil {
 		t.Fatal(err)

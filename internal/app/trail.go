@@ -98,7 +98,11 @@ func (a *App) concludeOrphans() {
 func (a *App) concludeEach(ctx context.Context) error {
 	names, err := a.trail.Orphans(ctx)
 	for _, name := range names {
-		err = errors.Join(err, a.conclude(ctx, name))
+		here, herr := a.node.Here(ctx, name) // what it began may not have ended
+		if herr == nil && !here {
+			herr = a.conclude(ctx, name)
+		}
+		err = errors.Join(err, herr)
 	}
 	return err
 }

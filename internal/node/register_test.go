@@ -217,6 +217,11 @@ func TestBarrierDoesNotWaitForTheDead(t *testing.T) {
 	if _, ok := a.departed.Load("b"); !ok {
 		t.Error("nobody heard that it departed")
 	}
+	for name, want := range map[string]bool{"a": true, "b": false} {
+		if here, err := a.Here(t.Context(), name); err != nil || here != want {
+			t.Errorf("%s is here: %t, %v", name, here, err)
+		}
+	}
 }
 
 // A node that was cut off works again only after it has taken over everything,

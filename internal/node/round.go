@@ -156,3 +156,13 @@ func (r *Register) living(ctx context.Context, holder leaseRow) (bool, error) {
 	}
 	return found.Instance == holder.Instance, nil
 }
+
+// Here reports whether a node of the name is there, or has not counted as dead
+// for long enough that what it began has certainly ended.
+func (r *Register) Here(ctx context.Context, name string) (bool, error) {
+	_, err := r.opts.Table.Get(ctx, nodeKey(name))
+	if errors.Is(err, repository.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
