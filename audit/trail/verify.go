@@ -56,14 +56,18 @@ func newVerifier(opt VerifyOptions) *verifier {
 	return &verifier{opt: opt, want: make(map[uint64][]expected), forked: make(map[string]bool)}
 }
 
-// VerifyFolder verifies the chain in Dir and those that were moved there.
+// VerifyFolder verifies the chain in Dir and those that were moved there. A
+// folder may hold moved ones alone.
 func VerifyFolder(ctx context.Context, opt VerifyOptions) ([]Report, error) {
 	dirs, err := histories(opt.Dir)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(opt.Dir, originName)); err == nil || len(dirs) == 0 {
+		dirs = append([]string{opt.Dir}, dirs...)
+	}
 	var out []Report
-	for _, dir := range append([]string{opt.Dir}, dirs...) {
+	for _, dir := range dirs {
 		opt.Dir = dir
 		rep, err := Verify(ctx, opt)
 		if err != nil {

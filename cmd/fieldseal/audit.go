@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -36,9 +37,12 @@ cut tail or a replaced trail as well. Exits with 1 when anything is wrong.`,
 	off := newOffline(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := off.load()
+		cfg, err := off.settings.Load(os.Environ())
+		if err == nil && cfg.Data == "" && !cfg.OnMongoDB() {
+			err = errors.New("--data DIR is needed, or --store with the URI of a database")
+		}
 		if err != nil {
-			return err
+			return usage(nil, err)
 		}
 		reps, err := app.VerifyTrail(c.Context(), cfg)
 		if err != nil {

@@ -129,6 +129,38 @@ func TestRecoveryOfADeletionAndOfWhatNobodyKnows(t *testing.T) {
 	}
 }
 
+// TestAnotherNodesWritesAreConcludedInItsChain: the chain of a node that is gone
+// gets the outcomes, not the one of who writes them.
+func TestAnotherNodesWritesAreConcludedInItsChain(t *testing.T) {
+	t.Parallel()
+	p := newLives(t)
+	p.put("Patient", "p1", patient)
+	p.engine.commit = repository.ErrUnavailable
+	if _, err := p.Update(t.Context(), p.as("integration"), "Patient", "p1", []byte(patient)); err == nil {
+		t.Fatal("a failed commit was acknowledged")
+	}
+	p.engine.commit = nil
+	p.restart()
+	gone := p.rec.Trail
+	own, err := trail.Open(t.Context(), trail.Options{Dir: t.TempDir(), Origin: "t2", Keys: trail.NewRingKeys(p.ring, p.table), MinFree: 1})
+	p.must(err)
+	p.t.Cleanup(func() { _ = own.Close() })
+	p.rec.Trail = own
+	if n, err := p.RecoverFrom(t.Context(), gone); err != nil || n != 2 {
+		t.Fatalf("resolved %d: %v", n, err)
+	}
+	if open, err := gone.OpenIntents(t.Context()); err != nil || len(open) != 0 {
+		t.Errorf("%d intents are open: %v", len(open), err)
+	}
+	got, err := gone.Search(t.Context(), trail.Query{Limit: 2})
+	if err != nil || got[0].Reason != "not-committed" || got[1].Reason != "recovered" || got[0].Outcome != audit.SeriousFailure {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if s := own.Status(); s.Events != 0 {
+		t.Errorf("%d events in the chain of the node that resolved", s.Events)
+	}
+}
+
 // TestRecoveryNeedsTheTrail: without a durable outcome the service must not
 // start.
 func TestRecoveryNeedsTheTrail(t *testing.T) {
