@@ -7,6 +7,22 @@ import (
 	"sort"
 )
 
+// find implements medium: the newest of all chains.
+func (t *files) find(ctx context.Context, q find) ([]found, error) {
+	var out []found
+	for _, c := range t.all() {
+		some, err := c.findOwn(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	if len(t.history) > 0 {
+		slices.SortStableFunc(out, func(a, b found) int { return b.position().compare(a.position()) })
+	}
+	return out[:min(len(out), q.limit)], nil
+}
+
 // findOwn returns frames of one chain, newest first.
 func (t *files) findOwn(ctx context.Context, q find) (out []found, err error) {
 	bound := q.on(t.origin.Name)
