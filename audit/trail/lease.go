@@ -29,6 +29,7 @@ type lease struct {
 	fail  func(error)
 
 	holder [16]byte
+	taken  bool // take has succeeded; for its caller and release
 	stop   chan struct{}
 	done   chan struct{}
 
@@ -48,7 +49,7 @@ func newLease(opt Options, fail func(error)) *lease {
 // take waits until nobody has the name and takes it. ErrLocked: its holder is
 // alive.
 func (l *lease) take(ctx context.Context) error {
-	if l.revision != 0 {
+	if l.taken {
 		return nil
 	}
 	row, err := l.table.Get(ctx, l.key)
@@ -72,6 +73,7 @@ func (l *lease) take(ctx context.Context) error {
 	if err := l.renew(ctx, row.Revision); err != nil {
 		return err
 	}
+	l.taken = true
 	go l.keep()
 	return nil
 }
@@ -134,7 +136,7 @@ func (l *lease) keep() {
 
 // release gives the name back. Without a database it ends by itself.
 func (l *lease) release() error {
-	if l.revision == 0 {
+	if !l.taken {
 		return nil
 	}
 	close(l.stop)
