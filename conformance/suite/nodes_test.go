@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -158,6 +159,7 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	repeatAcross(t, c)
 	checkLinks(t, a, b)
 	revokeAcross(t, c)
+	policyAcross(t, c)
 	eraseAcross(t, c, id)
 	for _, s := range c.all {
 		s.stop(t)
@@ -258,6 +260,38 @@ func revokeAcross(t *testing.T, c *nodes) {
 	t.Logf("a revoked token was refused by the other node after %s", took.Round(time.Millisecond))
 	if took > 15*time.Second { // 5 s, and room for a busy machine
 		t.Errorf("a revoked token was accepted for %s", took)
+	}
+}
+
+// policyAcross activates a policy on the first node, by which the second then
+// decides: every node has it within 5 s.
+func policyAcross(t *testing.T, c *nodes) {
+	t.Helper()
+	a, b := c.all[0], c.all[1]
+	code, text, stderr := command(t, "policy", "show", "--data", a.dir)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	file := filepath.Join(t.TempDir(), "policy.csv")
+	if err := os.WriteFile(file, []byte(text+"p, role:clinician, Basic, read, *, *, all_patients, deny\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() int { return b.do(t, clinician, "GET", "/Basic/unknown", nil).status }
+	if got := ask(); got != 404 {
+		t.Fatalf("before the policy: %d", got)
+	}
+	if code, _, stderr := command(t, "policy", "apply", "--data", a.dir, "--reason", "test", file); code != 0 {
+		t.Fatal(stderr)
+	}
+	began := time.Now()
+	if got := a.do(t, clinician, "GET", "/Basic/unknown", nil).status; got != 403 {
+		t.Errorf("the node that activated it answers %d", got)
+	}
+	b.until(t, "deciding by the new policy", func() bool { return ask() == 403 })
+	took := time.Since(began)
+	t.Logf("the other node decided by the new policy after %s", took.Round(time.Millisecond))
+	if took > 15*time.Second { // 5 s, and room for a busy machine
+		t.Errorf("the old policy was in force for %s", took)
 	}
 }
 

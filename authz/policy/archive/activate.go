@@ -174,9 +174,7 @@ func (a *Archive) Activate(ctx context.Context, id, approver string) (Version, e
 	if err := a.point(ctx, pointer{at.Sequence + 1, v.Number, v.Hash}, revision); err != nil {
 		return v, err
 	}
-	if err := a.Discard(ctx, id); err != nil && !errors.Is(err, ErrUnknown) {
-		a.report(err) // in force all the same; the proposal has become stale
-	}
+	_ = a.Discard(ctx, id) // one that stays is stale and cannot be activated again
 	return v, a.Refresh(ctx)
 }
 
