@@ -12,6 +12,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
@@ -29,6 +30,7 @@ type desk struct {
 	trail   *memory
 	clock   time.Time
 	revoked []string
+	book    *glass.Book
 }
 
 // memory is a trail that can fail.
@@ -86,7 +88,8 @@ func newDesk(t *testing.T, twoPersons bool) *desk {
 	d.must(policies.Bootstrap(t.Context(), string(policy.Default()), "setup", "first start"))
 	d.issuer, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: ring.StorageID, AllowDemo: true, Now: now})
 	d.must(err)
-	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d,
+	d.book = glass.NewBook(keyringtest.NewTable(), ring, now)
+	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book,
 		PRF: func(typ, id string) [16]byte { return ring.StorageID(typ, id) }, TwoPersons: twoPersons, Now: now})
 	for _, name := range []string{"user:ann", "user:bob"} {
 		d.must(d.Accounts.Create(t.Context(), account.Account{Subject: name, Roles: []string{"role:security-officer"}}))

@@ -1,5 +1,6 @@
 // Package office is what security officers can ask and do: the life of
-// policies, explanations, dry-runs, accounts and delegations. Every face (the
+// policies, explanations, dry-runs, accounts, delegations and the review of
+// emergency accesses. Every face (the
 // admin socket, the admin API over HTTP, commands in their own process) comes
 // through it, so that checks and audit events are the same.
 //
@@ -96,6 +97,7 @@ type Options struct {
 	Trail     Trail
 	Resources Resources
 	Tokens    Tokens
+	Glasses   Glasses
 	Reasoners []Reasoner
 	// PRF is the keyed function that makes storage ids.
 	PRF func(resourceType, id string) [16]byte
@@ -133,16 +135,19 @@ func take[In any](run func(o *Office, ctx context.Context, a Actor, in In) (any,
 
 func operations() map[string]operation {
 	return map[string]operation{
-		"policy/check":    take((*Office).check),
-		"policy/show":     take((*Office).show),
-		"policy/history":  take((*Office).history),
-		"policy/diff":     take((*Office).diff),
-		"policy/explain":  take((*Office).explain),
-		"policy/dry-run":  take((*Office).dryRun),
-		"policy/apply":    take((*Office).apply),
-		"policy/approve":  take((*Office).approve),
-		"policy/discard":  take((*Office).discard),
-		"policy/rollback": take((*Office).rollback),
+		"policy/check":       take((*Office).check),
+		"policy/show":        take((*Office).show),
+		"policy/history":     take((*Office).history),
+		"policy/diff":        take((*Office).diff),
+		"policy/explain":     take((*Office).explain),
+		"policy/dry-run":     take((*Office).dryRun),
+		"policy/apply":       take((*Office).apply),
+		"policy/approve":     take((*Office).approve),
+		"policy/discard":     take((*Office).discard),
+		"policy/rollback":    take((*Office).rollback),
+		"break-glass/list":   take((*Office).listGlasses),
+		"break-glass/review": take((*Office).reviewGlass),
+
 		"user/create":     take((*Office).createAccount),
 		"user/change":     take((*Office).changeAccount),
 		"user/show":       take((*Office).showAccount),

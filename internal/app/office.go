@@ -16,7 +16,7 @@ import (
 func (a *App) openOffice() {
 	a.accounts = account.NewDirectory(a.store.Table("accounts"), a.ring)
 	a.office = office.New(office.Options{Policies: a.policies, Accounts: a.accounts, Trail: a.trail, Resources: resources{a},
-		Tokens: a.tokens, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
+		Tokens: a.tokens, Glasses: a.glasses, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
 		TwoPersons: a.cfg.Profile == config.Production})
 }
 
