@@ -134,6 +134,22 @@ func TestDeviceSendsObservationsAndNothingElse(t *testing.T) {
 	p.refused(a, err, Denied)
 }
 
+// A deletion would take what the caller may not write, and does not even see.
+func TestDeletionNeedsEveryClass(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	p.put("Patient", "p1", known)
+	a, err := p.Delete(t.Context(), p.as("clerk"), "Patient", "p1")
+	p.refused(a, err, Denied)
+	a, err = p.DeleteWhere(t.Context(), p.as("clerk"), "Patient", "_id=p1")
+	p.refused(a, err, Denied)
+	a, err = p.Bundle(t.Context(), p.as("clerk"), []byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p1"}}]}`))
+	p.refused(a, err, Denied)
+	if _, err = p.Delete(t.Context(), p.as("clerk"), "Patient", "unknown"); err != nil || p.version("Patient", "p1") != 1 {
+		t.Errorf("version %d, %v", p.version("Patient", "p1"), err)
+	}
+}
+
 // A label that narrows reading, not writing, still must not be removed by whom
 // it keeps from reading.
 func TestRemovedLabelDoesNotWidenReading(t *testing.T) {
