@@ -84,7 +84,7 @@ func casbinAllows(t *testing.T, d *Decider, s authz.Subject, r authz.Request, cl
 
 // plainScopes is the SMART rule spelled out once more, without the compiler.
 func plainScopes(s authz.Subject, r authz.Request, in input) bool {
-	letter := map[authz.Action]string{authz.Read: "r", authz.Search: "s", authz.Create: "c", authz.Update: "u", authz.Delete: "d", authz.Reassign: "u"}[r.Action]
+	letter := map[authz.Action]string{authz.Read: "r", authz.Search: "s", authz.Create: "c", authz.Update: "u", authz.Delete: "d", authz.Reassign: "u", authz.Relabel: "u"}[r.Action]
 	own := holds("own_compartment", "allow", in) || holds("not_patient_data", "allow", in)
 	for _, sc := range s.Scopes() {
 		for _, typ := range []string{"*", r.Type} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir"
 )
 
@@ -25,7 +26,8 @@ type Claims struct {
 	Orgs     []string  `json:"orgs,omitempty"`    // logical ids of Organizations
 	AMR      []string  `json:"amr,omitempty"`
 	AuthTime time.Time `json:"auth_time,omitzero"`
-	Purpose  string    `json:"purpose,omitempty"` // TREAT when empty
+	Purpose  string    `json:"purpose,omitempty"`  // TREAT when empty
+	Purposes []string  `json:"purposes,omitempty"` // that a request may name besides
 	// Context is the launch context that came with the token beside the patient
 	// (SMART App Launch 2.2): encounter, fhirContext and the like.
 	Context  map[string]any `json:"context,omitempty"`
@@ -56,6 +58,11 @@ func (c Claims) check(allowDemo bool) (time.Duration, error) {
 	}
 	if c.Patient != "" && !fhir.ValidID(c.Patient) {
 		fault("the patient is not a logical id")
+	}
+	for _, p := range append([]string{c.Purpose}, c.Purposes...) {
+		if p == authz.BreakGlassPurpose {
+			fault("the purpose BTG comes with breaking the glass and with no token")
+		}
 	}
 	for _, o := range c.Orgs {
 		if !fhir.ValidID(o) {

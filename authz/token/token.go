@@ -220,7 +220,7 @@ func (i *Issuer) load(ctx context.Context, bearer string, hash [sha256.Size]byte
 
 func (i *Issuer) subjectClaims(c Claims) authz.SubjectClaims {
 	s := authz.SubjectClaims{ID: c.Account, Roles: c.Roles, Client: c.Client, Who: c.Who, Patient: c.Patient,
-		Scopes: c.Scopes, AMR: c.AMR, AuthTime: c.AuthTime, Purpose: c.Purpose}
+		Scopes: c.Scopes, AMR: c.AMR, AuthTime: c.AuthTime, Purpose: c.Purpose, Purposes: c.Purposes}
 	if s.Purpose == "" {
 		s.Purpose = defaultPurpose
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/pseudonym"
+	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
 // Answer is a released answer: the only thing that a face may serialise. Its
@@ -20,6 +21,7 @@ type Answer struct {
 	location string
 	media    string // of a body that is not FHIR JSON
 	replay   bool
+	labels   []field.Label // of what the body shows, for the Bundle around it
 	receipt  audit.Receipt
 
 	// Of a streamed answer, whose body is the first chunk: the rest on demand,

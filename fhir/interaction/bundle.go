@@ -105,7 +105,7 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 			released = append(released, a)
 		}
 	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses)}, released)
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses, released)}, released)
 }
 
 // parallel runs work that waits for the disk, batchParallel at once.

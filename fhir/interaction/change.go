@@ -3,10 +3,12 @@ package interaction
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -24,6 +26,8 @@ type change struct {
 	draft    sealed.Draft
 	resource *fhir.Resource // nil for a deletion
 	created  bool
+	// relabelled: it lowers or removes a security label.
+	relabelled bool
 	// Guards of references.
 	expect []repository.Guard
 	bump   []repository.Token
@@ -39,6 +43,10 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	version := repository.Version(1)
 	if previous != nil {
 		version = previous.Record.Version + 1
+	}
+	for _, l := range s.Labels.For(ctx, r, s.Terminology) {
+		coding := fhir.NewObject(fhir.NewString(l.System).Named("system"), fhir.NewString(l.Code).Named("code"))
+		addMeta(r.Root(), "security", &coding)
 	}
 	r.SetMeta(versionTag(version)[3:len(versionTag(version))-1], instant(int64(at)))
 	if issues := s.Validator.Validate(r); issues.HasErrors() {
@@ -57,12 +65,18 @@ func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Reso
 	if err := s.showsNoMore(ctx, c, g, previous, d.Head, r); err != nil {
 		return change{}, err
 	}
+	relabelled := previous != nil && label.Lowered(previous.Head.Security, d.Head.Security, s.Unlabelled)
+	if relabelled {
+		if err := s.mayRelabel(ctx, c, r.Type()); err != nil {
+			return change{}, err
+		}
+	}
 	if previous != nil && !previous.Head.Deleted && previous.Record.Owner != d.Write.Record.Owner {
 		if err := s.mayReassign(ctx, c, r.Type()); err != nil {
 			return change{}, err
 		}
 	}
-	ch := change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted}
+	ch := change{grant: g, draft: d, resource: r, created: previous == nil || previous.Head.Deleted, relabelled: relabelled}
 	return ch, s.guardReferences(ctx, c, r, &ch)
 }
 
@@ -109,6 +123,15 @@ func (s *Service) showsNoMore(ctx context.Context, c Call, g authz.Grant, previo
 // document (16 MiB in MongoDB).
 const maxSealedBytes = 15 << 20
 
+// mayRelabel: to take protection away is an act of its own (abuse 55).
+func (s *Service) mayRelabel(ctx context.Context, c Call, resourceType string) error {
+	g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Relabel, Type: resourceType})
+	if isDenied(err) || err == nil && !g.Allowed() {
+		return fail(Denied, nil, "lowering or removing a security label needs the action relabel; send the labels that the resource has")
+	}
+	return err
+}
+
 func (s *Service) mayReassign(ctx context.Context, c Call, resourceType string) error {
 	g, err := s.Decider.Decide(ctx, c.Subject, authz.Request{Action: authz.Reassign, Type: resourceType})
 	if err != nil {
@@ -130,6 +153,9 @@ func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, 
 		batch.Bump = append(append(batch.Bump, ch.draft.Guarded...), ch.bump...)
 		batch.Expect = append(batch.Expect, ch.expect...)
 		ev.Entities[i] = intended(ch.draft)
+	}
+	if slices.ContainsFunc(changes, func(ch change) bool { return ch.relabelled }) {
+		ev.Reason = "label-lowered"
 	}
 	intent := ev
 	intent.Outcome = audit.Intent
@@ -166,7 +192,7 @@ func (s *Service) written(ctx context.Context, c Call, ch change, receipt audit.
 	}
 	switch c.Return {
 	case Representation:
-		a.body = body
+		a.body, a.labels = body, s.shownLabels(ch.draft.Head, rec.Key.Type, ch.grant.Ceiling())
 	case Outcome:
 		a.body = successOutcome
 	}

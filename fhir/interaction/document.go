@@ -90,6 +90,7 @@ func (s *Service) documentBundle(c Call, in *invocation, parts []hit) ([]byte, e
 		w.Add(model.Entry{FullURL: s.Base + "/" + rec.Key.Type + "/" + h.stored.Head.ID, Resource: body})
 		in.ev.Entities = append(in.ev.Entities, entity(h.stored.Head, rec.Key.Type, uint64(rec.Version), h.mask))
 	}
+	s.mark(w, parts)
 	return w.Finish(), nil
 }
 

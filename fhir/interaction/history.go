@@ -233,11 +233,12 @@ func (s *Service) historyBundle(ctx context.Context, c Call, g authz.Grant, ev a
 		w.Add(entries[i])
 		ev.Entities = append(ev.Entities, entity(h.stored.Head, h.stored.Record.Key.Type, uint64(h.stored.Record.Version), h.mask))
 	}
+	labels := s.mark(w, p.hits)
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
-	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: w.Finish()})
+	return s.release(c, g, receipt, Answer{status: http.StatusOK, body: w.Finish(), labels: labels})
 }
 
 // entryOverhead is about what an entry has around its resource.

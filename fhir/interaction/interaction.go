@@ -75,6 +75,8 @@ type Options struct {
 	ConsentBase consent.Base
 	// Unlabelled is the confidentiality of resources that carry none.
 	Unlabelled label.Level
+	// Labels are put on what is written; nil has none.
+	Labels *label.Rules
 	// CareWindow is how long an encounter or appointment is a relationship; zero
 	// means DefaultCareWindow.
 	CareWindow time.Duration

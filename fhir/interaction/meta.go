@@ -83,7 +83,7 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	case previous.Head.Deleted:
 		return nil, fail(Gone, nil, "the resource was deleted")
 	}
-	if err := s.mayLabel(g, in, given, mask); err != nil {
+	if err := s.mayLabel(in, mask); err != nil {
 		return nil, err
 	}
 	if err := s.checkMatch(ctx, c, previous, mask); err != nil {
@@ -112,15 +112,11 @@ func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given
 	return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, ch.draft.Write.Record))
 }
 
-// mayLabel guards labels: who changes meta must see it, and to take a security
-// label away is for callers who see everything of every resource of the type
-// anyway (abuse 55).
-func (s *Service) mayLabel(g authz.Grant, in *invocation, given *fhir.Node, mask maskSet) error {
+// mayLabel: who changes meta must see it. To take a security label away needs
+// more, as it does in an update (see stamp).
+func (s *Service) mayLabel(in *invocation, mask maskSet) error {
 	if !mask.Contains(s.Classes.ElementClasses(in.Type + ".meta")) {
 		return fail(Denied, nil, "the caller may not see the meta of the resource")
-	}
-	if in.Code == "meta-delete" && given.Member("security") != nil && !(g.Unrestricted() && g.Ceiling().Contains(allClasses)) {
-		return fail(Denied, nil, "removing a security label needs the right to write every class of every resource of the type")
 	}
 	return nil
 }

@@ -292,14 +292,14 @@ func TestLabelDowngradeByMetaIsRefused(t *testing.T) {
 	labelled := strings.Replace(patient, `"identifier"`, `"meta":`+restricted+`,"identifier"`, 1)
 	p.put("Patient", "p1", labelled)
 	in := Invocation{Code: "meta-delete", Type: "Patient", ID: "p1", Body: metaBody(restricted)}
-	for _, role := range []string{"clerk", "ward", "scribe", "nurse", "researcher", "patient"} {
+	for _, role := range []string{"clinician", "clerk", "ward", "scribe", "nurse", "researcher", "patient"} {
 		a, err := p.Operate(t.Context(), p.as(role), in)
 		p.refused(a, err, Denied)
 	}
 	if p.version("Patient", "p1") != 1 {
 		t.Error("the label was removed")
 	}
-	_, err := p.operateAs("clinician", in)
+	_, err := p.operateAs("integration", in)
 	p.must(err)
 }
 

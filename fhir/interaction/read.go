@@ -65,7 +65,7 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 		return nil, s.refuse(ctx, ev, err)
 	}
 	ev.Entities[0] = entity(st.Head, resourceType, uint64(st.Record.Version), mask)
-	out := c.dated(Answer{status: http.StatusOK, body: body, etag: etag}, st.Record)
+	out := c.dated(Answer{status: http.StatusOK, body: body, etag: etag, labels: s.shownLabels(st.Head, resourceType, mask)}, st.Record)
 	if notModified(c, out) {
 		out.status, out.body = http.StatusNotModified, nil
 		ev.Entities[0].Classes = 0

@@ -203,11 +203,12 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 		w.Add(model.Entry{Resource: model.OperationOutcome(q.Ignored), Search: "outcome"})
 	}
 	x.measure(ctx)
+	labels := s.mark(w, p.hits, p.included)
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
-	return s.release(c, x.first, receipt, Answer{status: http.StatusOK, body: w.Finish()})
+	return s.release(c, x.first, receipt, Answer{status: http.StatusOK, body: w.Finish(), labels: labels})
 }
 
 // shaped appends what view shows, without what _summary and _elements leave out.

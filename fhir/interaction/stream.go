@@ -7,6 +7,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/fhir/model"
 )
 
@@ -29,6 +30,7 @@ type stream struct {
 	links  []model.Link
 	size   int // of the chunk under way
 	intent audit.Receipt
+	labels label.Mark // of what was added
 }
 
 // item is one entry of a stream.
@@ -67,6 +69,7 @@ func (t *stream) chunks(ctx context.Context, items iter.Seq2[item, error]) iter.
 				return
 			}
 		}
+		inscribe(t.w, t.labels.Labels())
 		t.flush(ctx, t.w.FinishWith(t.links), yield)
 	}
 }
@@ -82,6 +85,7 @@ func (t *stream) add(it item) error {
 	}
 	t.w.Add(model.Entry{FullURL: t.Base + "/" + st.Record.Key.Type + "/" + st.Head.ID, Resource: body, Search: it.mode})
 	t.ev.Entities = append(t.ev.Entities, entity(st.Head, st.Record.Key.Type, uint64(st.Record.Version), it.hit.mask))
+	t.labels.Add(t.shownLabels(st.Head, st.Record.Key.Type, it.hit.mask))
 	return nil
 }
 

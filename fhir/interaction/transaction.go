@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/bundle"
 	"github.com/fieldseal/fieldseal/fhir/model"
@@ -182,11 +183,11 @@ func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event,
 		}
 		parts = append(parts, &Answer{receipt: receipt})
 	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses)}, parts)
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses, parts)}, parts)
 }
 
 // bundleOf writes the responses into one buffer.
-func bundleOf(kind string, responses []model.Entry) []byte {
+func bundleOf(kind string, responses []model.Entry, parts []*Answer) []byte {
 	size := entryOverhead
 	for _, r := range responses {
 		size += entryOverhead + len(r.Resource) + len(r.Response.Outcome)
@@ -195,6 +196,13 @@ func bundleOf(kind string, responses []model.Entry) []byte {
 	for _, r := range responses {
 		w.Add(r)
 	}
+	var m label.Mark
+	for _, a := range parts {
+		if a.body != nil {
+			m.Add(a.labels)
+		}
+	}
+	inscribe(w, m.Labels())
 	return w.Finish()
 }
 

@@ -58,6 +58,7 @@ type Response struct {
 type BundleWriter struct {
 	b       []byte
 	entries int
+	labels  []byte // codings of meta.security
 }
 
 // NewBundle begins a Bundle in dst, which may be a buffer to reuse.
@@ -140,18 +141,32 @@ func (w *BundleWriter) Take() []byte {
 
 // FinishWith is Finish with links that are known only at the end.
 func (w *BundleWriter) FinishWith(all []Link) []byte {
-	if w.entries > 0 {
-		w.b = append(w.b, ']')
-	}
-	return append(links(w.b, all), '}')
+	w.b = links(w.closed(), all)
+	return append(w.b, '}')
 }
 
 // Finish closes the Bundle and returns it. The writer must not be used again.
 func (w *BundleWriter) Finish() []byte {
+	return append(w.closed(), '}')
+}
+
+// Label adds a security label to the meta of the Bundle, which must have none
+// besides. Like links it may be known only at the end.
+func (w *BundleWriter) Label(system, code string) {
+	w.labels = append(w.labels, [2]string{`{`, `,{`}[min(len(w.labels), 1)]...)
+	w.labels = text(append(w.labels, `"system":`...), system)
+	w.labels = append(text(append(w.labels, `,"code":`...), code), '}')
+}
+
+// closed ends the entries.
+func (w *BundleWriter) closed() []byte {
 	if w.entries > 0 {
 		w.b = append(w.b, ']')
 	}
-	return append(w.b, '}')
+	if len(w.labels) > 0 {
+		w.b = append(append(append(w.b, `,"meta":{"security":[`...), w.labels...), `]}`...)
+	}
+	return w.b
 }
 
 func member(dst []byte, name, s string) []byte {

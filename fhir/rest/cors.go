@@ -10,7 +10,7 @@ import (
 // What scripts of registered origins may send and read beyond what browsers
 // always allow (Fetch §3.2).
 const (
-	corsRequestHeaders = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Break-Glass, X-Idempotency-Key, X-Request-Id"
+	corsRequestHeaders = "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Break-Glass, X-Idempotency-Key, X-Purpose-Of-Use, X-Request-Id"
 	corsExposedHeaders = "Content-Location, ETag, Idempotent-Replayed, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Break-Glass, X-Correlation-Id, X-Request-Id"
 	corsMaxAge         = "600" // seconds; how long a withdrawn origin may go on asking
 )

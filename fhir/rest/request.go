@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/fieldseal/fieldseal/audit/trace"
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
 
@@ -67,6 +68,10 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 	if !h.admitted(c, subject, peer) {
 		return interaction.Call{}, false
 	}
+	subject, ok := h.acting(c, subject, peer)
+	if !ok {
+		return interaction.Call{}, false
+	}
 	call := interaction.Call{Subject: subject, RequestID: c.GetString(requestID), Route: h.spans.Of(c.FullPath()),
 		IfMatch: c.GetHeader("If-Match"), IfNoneMatch: c.GetHeader("If-None-Match"),
 		IfNoneExist: strings.TrimPrefix(c.GetHeader("If-None-Exist"), "?")}
@@ -81,6 +86,29 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 		call.IfModifiedSince, _ = http.ParseTime(since) // RFC 9110 §13.1.3: ignored when invalid
 	}
 	return call, true
+}
+
+// purposeHeader names the purpose of use of one request (a code of v3-ActReason).
+// It chooses among those that the token allows and can add none.
+const purposeHeader = "X-Purpose-Of-Use"
+
+// acting is the subject for the purpose that the request names, or answers 400
+// or 403.
+func (h *Handler) acting(c *gin.Context, s authz.Subject, peer string) (authz.Subject, bool) {
+	values := c.Request.Header.Values(purposeHeader)
+	switch {
+	case len(values) == 0:
+		return s, true
+	case len(values) > 1 || values[0] == "":
+		h.outcome(c, http.StatusBadRequest, "invalid", purposeHeader+" must stand once and not be empty")
+		return authz.Subject{}, false
+	}
+	narrowed, ok := s.For(values[0])
+	if !ok {
+		h.Gatekeeper.RecordPreAuth(peer, "purpose")
+		h.outcome(c, http.StatusForbidden, "forbidden", "the token does not allow this purpose of use")
+	}
+	return narrowed, ok
 }
 
 // Peer is the address of the caller. Only a listed proxy is believed when it

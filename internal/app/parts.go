@@ -10,7 +10,9 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/fieldseal/fieldseal/audit/trace"
+	"github.com/fieldseal/fieldseal/authz/consent"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/label"
 	"github.com/fieldseal/fieldseal/authz/redact"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
@@ -173,13 +175,18 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 		return err
 	}
 	a.glasses = glass.NewBook(a.store.Table("break-glass"), a.ring, nil)
+	labels, unlabelled, err := a.labelling()
+	if err != nil {
+		return err
+	}
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.policies, Recorder: a.trail, Trail: a.trail, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, a.classes), Classes: a.classes, Catalog: a.catalog, Terminology: terms,
 		Glasses: a.glasses, Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
-		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple, Integrity: a.integrity()})
+		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple, Integrity: a.integrity(),
+		Labels: labels, Unlabelled: unlabelled, ConsentBase: consent.Base{OptIn: a.cfg.ConsentOptIn}, CareWindow: a.cfg.CareWindow})
 	resolved, err := a.service.Recover(ctx)
 	if err != nil {
 		return fmt.Errorf("resolving interrupted writes: %w", err)
@@ -189,6 +196,20 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 	}
 	a.concludeOrphans()
 	return a.openFace()
+}
+
+// labelling are the rules that label what is written, and what counts for what
+// has no label.
+func (a *App) labelling() (*label.Rules, label.Level, error) {
+	unlabelled, ok := label.ParseLevel(a.cfg.DefaultConfidentiality)
+	if !ok {
+		return nil, 0, fmt.Errorf("%q is no confidentiality", a.cfg.DefaultConfidentiality)
+	}
+	if a.cfg.Labels == "" {
+		return nil, unlabelled, nil
+	}
+	rules, err := label.Load(a.cfg.Labels, a.definitions.ResourceTypes())
+	return rules, unlabelled, err
 }
 
 // integrity is what the setting asks for.

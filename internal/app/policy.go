@@ -18,7 +18,8 @@ import (
 // policyOptions are how policies are read here.
 func (a *App) policyOptions() policy.Options {
 	patient := a.definitions.Compartment("Patient")
-	return policy.Options{Types: a.definitions.ResourceTypes(), PatientType: func(t string) bool { return patient.Params(t) != nil }}
+	return policy.Options{Types: a.definitions.ResourceTypes(), PatientType: func(t string) bool { return patient.Params(t) != nil },
+		Unlabelled: a.cfg.DefaultConfidentiality}
 }
 
 func (a *App) openPolicy(ctx context.Context) (err error) {

@@ -107,6 +107,13 @@ type Options struct {
 	ConditionalDelete  string
 	ReferenceIntegrity string
 
+	// Labels is the file of labelling rules; DefaultConfidentiality is what
+	// counts for resources without a label.
+	Labels                 string
+	DefaultConfidentiality string
+	ConsentOptIn           []string
+	CareWindow             time.Duration
+
 	Listen               string
 	BaseURL              string
 	TLSCert              string

@@ -46,6 +46,10 @@ const (
 	// DefaultKMSGrace is how long cached keys serve while the KMS is down.
 	DefaultKMSGrace = 15 * time.Minute
 
+	// DefaultCareWindow: letters are written and findings arrive in the month
+	// after a stay.
+	DefaultCareWindow = 30 * 24 * time.Hour
+
 	// DefaultStoreMinFree is kept free on the data disk, so that the engine
 	// never meets a full one in the middle of a commit.
 	DefaultStoreMinFree = 512 << 20
@@ -112,6 +116,10 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 
 func registerRules(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.ConditionalDelete, "conditional-delete", DeleteSingle, "what a conditional delete with several matches does: single (refused) or multiple (all deleted)")
+	f.StringVar(&o.Labels, "labels", "", "`file` with rules that label what is written (docs/policy.md), empty for none")
+	f.StringVar(&o.DefaultConfidentiality, "default-confidentiality", "N", "confidentiality of resources without a label: U, L, M, N, R or V")
+	f.StringSliceVar(&o.ConsentOptIn, "consent-opt-in", []string{"HRESCH", "HMARKT"}, "purposes of use for which a patient's consent must say yes; for others none is needed")
+	f.DurationVar(&o.CareWindow, "care-window", DefaultCareWindow, "how long after its end an encounter, and how long around it an appointment, relates a practitioner to the patient")
 	f.StringVar(&o.ReferenceIntegrity, "reference-integrity", IntegrityDelete, "which references are guarded: off, write (what is referred to must exist), delete (what is referred to cannot be deleted) or both")
 }
 

@@ -50,6 +50,11 @@ func (o Options) checkWords(c *check) {
 	c.oneOf("index-profile", o.IndexProfile, IndexStandard, IndexStrict)
 	c.oneOf("conditional-delete", o.ConditionalDelete, DeleteSingle, DeleteMultiple)
 	c.oneOf("reference-integrity", o.ReferenceIntegrity, IntegrityOff, IntegrityWrite, IntegrityDelete, IntegrityBoth)
+	c.oneOf("default-confidentiality", o.DefaultConfidentiality, "U", "L", "M", "N", "R", "V")
+	for _, p := range o.ConsentOptIn {
+		c.oneOf("consent-opt-in", p, "TREAT", "ETREAT", "HPAYMT", "HOPERAT", "HRESCH", "HMARKT", "HSYSADMIN")
+	}
+	c.that(o.CareWindow > 0, "care-window: must be positive")
 	c.oneOf("log-level", o.LogLevel, "debug", "info", "warn", "error")
 	c.oneOf("log-format", o.LogFormat, "text", "json")
 	c.that(o.Data != "" || o.Demo, "data: name a data folder, or try the server with --demo")
