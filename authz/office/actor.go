@@ -19,7 +19,10 @@ var ErrStepUp = errors.New("a fresh authentication with a second factor is neede
 type Actor struct {
 	account string // user:NAME, authenticated by its token or named at the socket
 	system  string // operating-system user at the socket
-	agent   audit.Agent
+	// founding is set for a system user who names nobody while no account may
+	// administer the policy yet: it creates the first accounts and nothing else.
+	founding bool
+	agent    audit.Agent
 }
 
 // person is how an actor stands in versions and in the audit trail.
@@ -95,7 +98,14 @@ func (o *Office) AdmitLocal(ctx context.Context, system, acct string) (Actor, er
 		return Actor{}, authz.ErrDenied
 	}
 	if acct == "" && o.TwoPersons {
-		return Actor{}, refuse("name the account of the person who does this: profile production needs to know author and approver")
+		officers, err := o.officers(ctx)
+		if err != nil {
+			return Actor{}, err
+		}
+		if officers {
+			return Actor{}, refuse("name the account of the person who does this: profile production needs to know author and approver")
+		}
+		a.founding = true
 	}
 	if acct != "" {
 		rec, err := o.Accounts.Get(ctx, acct)
@@ -109,6 +119,19 @@ func (o *Office) AdmitLocal(ctx context.Context, system, acct string) (Actor, er
 	}
 	a.agent.Subject = a.person()
 	return a, nil
+}
+
+// officers reports whether any account may administer the policy.
+func (o *Office) officers(ctx context.Context) (bool, error) {
+	for rec, err := range o.Accounts.All(ctx) {
+		if err != nil {
+			return false, err
+		}
+		if o.mayAdminister(rec) == nil {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // mayAdminister asks the policy in force; without one, accounts that are in

@@ -167,6 +167,9 @@ func Operations() []string {
 	return names
 }
 
+// founding are the operations of an installation that has no officers yet.
+var founding = []string{"user/create", "user/list", "user/show"}
+
 // ErrNoOperation means that Do does not know the name.
 var ErrNoOperation = errors.New("there is no such operation")
 
@@ -179,6 +182,9 @@ func (o *Office) Do(ctx context.Context, a Actor, name string, body []byte) (any
 	}
 	if a.person() == "" {
 		return nil, authz.ErrDenied
+	}
+	if a.founding && !slices.Contains(founding, name) {
+		return nil, refuse("no account may administer the policy yet: create those of two security officers first")
 	}
 	out, err := run(o, ctx, a, body)
 	if err != nil {

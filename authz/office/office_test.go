@@ -231,3 +231,31 @@ func TestLifeOfAPolicy(t *testing.T) {
 		t.Errorf("two sources: %v", err)
 	}
 }
+
+// In profile production the first officers are created by whoever has the
+// server's account, who can do nothing else meanwhile and nothing afterwards.
+func TestFirstOfficersAreCreatedAtTheSocket(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, true)
+	yes := true
+	for _, name := range []string{"user:ann", "user:bob"} {
+		_, err := d.Accounts.Change(t.Context(), name, func(a *account.Account) error { a.Disabled = yes; return nil })
+		d.must(err)
+	}
+	founder, err := d.AdmitLocal(t.Context(), "root", "")
+	d.must(err)
+	for _, name := range Operations() {
+		_, err := d.Do(t.Context(), founder, name, []byte("{}"))
+		if allowed := strings.HasPrefix(name, "user/create") || name == "user/list" || name == "user/show"; !allowed && (!isRefused(err) || !strings.Contains(err.Error(), "first")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err = do[account.Account](d, founder, "user/create", AccountRequest{Reason: "first", Account: account.Account{Subject: "user:eve", Roles: []string{"role:security-officer"}}})
+	d.must(err)
+	if a, err := d.AdmitLocal(t.Context(), "root", ""); !isRefused(err) {
+		t.Errorf("nobody is named though there is an officer: %+v %v", a, err)
+	}
+	if _, err := d.AdmitLocal(t.Context(), "root", "user:eve"); err != nil {
+		t.Errorf("the first officer: %v", err)
+	}
+}
