@@ -52,30 +52,39 @@ func (l *lease) take(ctx context.Context) error {
 	if l.taken {
 		return nil
 	}
-	row, err := l.table.Get(ctx, l.key)
-	for seen := time.Now(); err == nil && !l.alone; {
-		if wait := l.term - time.Since(seen); wait <= 0 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(l.term / 15):
-		}
-		var now repository.Row
-		if now, err = l.table.Get(ctx, l.key); err == nil && now.Revision != row.Revision {
-			return fmt.Errorf("%w: the name %s belongs to a node that runs; give each node a name of its own", ErrLocked, l.name())
-		}
+	revision, err := l.wait(ctx)
+	if err == nil {
+		err = l.renew(ctx, revision)
 	}
-	if err != nil && !errors.Is(err, repository.ErrNotFound) {
-		return fmt.Errorf("reading the lease of %s: %w", l.name(), err)
-	}
-	if err := l.renew(ctx, row.Revision); err != nil {
+	if err != nil {
 		return err
 	}
 	l.taken = true
 	go l.keep()
 	return nil
+}
+
+// wait returns the revision of a row that nobody renews, 0 when there is none.
+func (l *lease) wait(ctx context.Context) (uint64, error) {
+	row, err := l.table.Get(ctx, l.key)
+	for seen := time.Now(); err == nil && !l.alone && time.Since(seen) < l.term; {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(l.term / 15):
+		}
+		var now repository.Row
+		if now, err = l.table.Get(ctx, l.key); err == nil && now.Revision != row.Revision {
+			return 0, fmt.Errorf("%w: the name %s belongs to a node that runs; give each node a name of its own", ErrLocked, l.name())
+		}
+	}
+	if errors.Is(err, repository.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the lease of %s: %w", l.name(), err)
+	}
+	return row.Revision, nil
 }
 
 func (l *lease) name() string { return string(l.key[len(leasePrefix):]) }

@@ -228,6 +228,20 @@ func TestLeaseOfAKilledNodeEnds(t *testing.T) {
 	mustRecord(t, tr, readEvent(1))
 }
 
+// TestNameThatIsGivenBackWhileSomebodyWaits.
+func TestNameThatIsGivenBackWhileSomebodyWaits(t *testing.T) {
+	t.Parallel()
+	opt, _, table := memoryOptions(t)
+	opt.Lease = 15 * time.Second
+	table.Put([]byte(leasePrefix+"n1"), []byte("somebody who leaves"))
+	row, err := table.Get(t.Context(), []byte(leasePrefix+"n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { table.DeleteIf(context.Background(), row.Key, row.Revision) })
+	mustRecord(t, mustOpen(t, opt), readEvent(1))
+}
+
 // TestStartOfANodeThatIsKnownToBeAlone: the register of nodes has waited already.
 func TestStartOfANodeThatIsKnownToBeAlone(t *testing.T) {
 	t.Parallel()
