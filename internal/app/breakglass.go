@@ -46,3 +46,22 @@ func (a *App) remindOverdue(ctx context.Context) error {
 	}
 	return nil
 }
+
+// forgetErased takes out of emergency accesses what a restored backup brought
+// back of erased patients.
+func (a *App) forgetErased(ctx context.Context) error {
+	all, err := a.glasses.All(ctx)
+	for _, r := range all {
+		if r.Patient == "" {
+			continue
+		}
+		erased, err := a.ring.Erased(ctx, a.vault.PatientOwner(r.Patient))
+		if err == nil && erased {
+			err = a.glasses.Forget(ctx, r.Patient)
+		}
+		if err != nil {
+			return fmt.Errorf("forgetting erased patients in emergency accesses: %w", err)
+		}
+	}
+	return err
+}

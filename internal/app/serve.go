@@ -183,7 +183,7 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.sweep(ctx, a.afterRestore, a.remindOverdue)
+		a.sweep(ctx, a.afterRestore, a.forgetErased, a.remindOverdue)
 		sweeps := 0
 		tick := time.NewTicker(sweepEvery)
 		defer tick.Stop()

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	openedTable = regexp.MustCompile(`(?i)(store|keystore|\bs)\.(Table|Log)\((?:ctx, )?("[a-z]+"|[a-zA-Z]+)\)`)
-	namedTable  = regexp.MustCompile(`(?m)^\s*(?:const )?([a-zA-Z]+)\s*=\s*"([a-z]+)"`)
+	openedTable = regexp.MustCompile(`(?i)(store|keystore|\bs)\.(Table|Log)\((?:ctx, )?("[a-z-]+"|[a-zA-Z]+)\)`)
+	namedTable  = regexp.MustCompile(`(?m)^\s*(?:const )?([a-zA-Z]+)\s*=\s*"([a-z-]+)"`)
 )
 
 // TestRolesKnowTableNames: a table that the wiring opens and the script does not
