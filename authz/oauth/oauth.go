@@ -94,7 +94,7 @@ type Server struct {
 	store    *store
 	keys     *keySets
 	signer   *signer // nil without OpenID Connect
-	mux      *http.ServeMux
+	paths    map[string]http.HandlerFunc
 	origins  origins
 }
 
@@ -133,22 +133,20 @@ func New(ctx context.Context, o Options) (*Server, error) {
 // route lists the endpoints. What people and apps with a user need is there
 // only with an Interaction.
 func (s *Server) route() {
-	s.mux = http.NewServeMux()
-	s.mux.HandleFunc(s.configurationPath(), s.open(s.smartConfiguration()))
-	s.mux.HandleFunc(Path+"/token", s.private(s.token))
-	s.mux.HandleFunc(Path+"/introspect", s.private(s.introspect))
-	s.mux.HandleFunc(Path+"/revoke", s.private(s.revoke))
+	s.paths = map[string]http.HandlerFunc{
+		s.configurationPath(): s.open(s.smartConfiguration()),
+		Path + "/token":       s.private(s.token), Path + "/introspect": s.private(s.introspect), Path + "/revoke": s.private(s.revoke),
+	}
 	if s.Interaction != nil {
-		s.mux.HandleFunc(Path+"/.well-known/openid-configuration", s.open(s.openIDConfiguration()))
-		s.mux.HandleFunc(Path+"/jwks", s.open(s.signer.public()))
-		s.mux.HandleFunc(Path+"/authorize", s.authorize)
+		s.paths[Path+"/.well-known/openid-configuration"] = s.open(s.openIDConfiguration())
+		s.paths[Path+"/jwks"] = s.open(s.signer.public())
+		s.paths[Path+"/authorize"] = s.authorize
 	}
 }
 
-// Serves reports whether a path is one of this server's.
-func (s *Server) Serves(path string) bool {
-	return path == s.configurationPath() || strings.HasPrefix(path, Path+"/")
-}
+// Serves reports whether an escaped path is one of this server's. Paths are
+// compared whole: what is written in another way is none of them (abuse 18).
+func (s *Server) Serves(path string) bool { return s.paths[path] != nil }
 
 // configurationPath is .well-known/smart-configuration below the FHIR base.
 func (s *Server) configurationPath() string {
@@ -158,7 +156,14 @@ func (s *Server) configurationPath() string {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	serve := s.paths[r.URL.EscapedPath()]
+	if serve == nil {
+		http.NotFound(w, r)
+		return
+	}
+	serve(w, r)
+}
 
 func connectionPeer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -22,7 +22,7 @@ const (
 func (h *Handler) cors(c *gin.Context) {
 	header := c.Writer.Header()
 	open := h.open[c.Request.URL.Path]
-	if !open && len(h.Origins) > 0 {
+	if !open && (len(h.Origins) > 0 || h.Allows != nil) {
 		header.Add("Vary", "Origin")
 	}
 	origin := c.GetHeader("Origin")
@@ -31,7 +31,7 @@ func (h *Handler) cors(c *gin.Context) {
 		return
 	case open:
 		header.Set("Access-Control-Allow-Origin", "*")
-	case origin != "null" && slices.Contains(h.Origins, origin):
+	case origin != "null" && (slices.Contains(h.Origins, origin) || h.Allows != nil && h.Allows(c.Request, origin)):
 		header.Set("Access-Control-Allow-Origin", origin)
 	default:
 		return

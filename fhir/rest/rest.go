@@ -73,7 +73,9 @@ type Options struct {
 	// Origins are the web origins whose scripts may read answers, as browsers
 	// send them (https://app.example).
 	Origins []string
-	Limits  Limits
+	// Allows reports whether scripts of another origin may; nil allows none.
+	Allows func(r *http.Request, origin string) bool
+	Limits Limits
 
 	Prefix        string // path of the FHIR base, such as /fhir
 	BodyBytes     int

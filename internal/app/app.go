@@ -23,7 +23,9 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/office"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
@@ -66,6 +68,8 @@ type App struct {
 	handler     *rest.Handler
 	accounts    *account.Directory
 	office      *office.Office
+	clients     *client.Registry
+	oauth       *oauth.Server
 	root        http.Handler // what the FHIR listener serves
 	flight      inFlight
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 // Version is the release, set by the linker for releases.
 var Version = "0.1.0-dev"
 
-func (a *App) openFace() error {
+func (a *App) openFace(ctx context.Context) error {
 	served := a.served(a.catalog)
 	statement, err := conformance.Statement(served)
 	if err != nil {
@@ -35,9 +36,12 @@ func (a *App) openFace() error {
 	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement, OpenAPI: openAPI,
 		Ready: a.ready, Note: a.policyNote, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
-		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Limits: a.limits(),
+		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Allows: a.allowsOrigin, Limits: a.limits(),
 		Unauthorized: badToken})
 	a.openOffice()
+	if err := a.openOAuth(ctx); err != nil {
+		return fmt.Errorf("opening the authorization server: %w", err)
+	}
 	a.root = a.beside(a.handler, adminapi.NewRemote(adminapi.RemoteOptions{Desk: a.office, Authenticator: a.tokens, Gatekeeper: a.trail,
 		Peer: a.handler.Peer, Unauthorized: badToken, Log: a.log}))
 	return nil
@@ -48,11 +52,16 @@ func badToken(err error) bool {
 	return errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
 }
 
-// beside serves administration under its own path, beside the FHIR base.
+// beside serves administration and authorization under their own paths, beside
+// the FHIR base.
 func (a *App) beside(fhir, admin http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, adminapi.RemotePath) {
 			admin.ServeHTTP(w, r)
+			return
+		}
+		if a.oauth.Serves(r.URL.EscapedPath()) {
+			a.oauth.ServeHTTP(w, r)
 			return
 		}
 		fhir.ServeHTTP(w, r)

@@ -195,7 +195,7 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 		a.log.Info("resolved writes that a crash interrupted", "count", resolved)
 	}
 	a.concludeOrphans()
-	return a.openFace()
+	return a.openFace(ctx)
 }
 
 // labelling are the rules that label what is written, and what counts for what

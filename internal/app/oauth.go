@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/oauth"
+	"github.com/fieldseal/fieldseal/internal/adminapi"
+)
+
+// openOAuth builds the registry of clients and the authorization server, whose
+// endpoints lie beside the FHIR base.
+func (a *App) openOAuth(ctx context.Context) (err error) {
+	table := a.store.Table("oauth")
+	a.clients = client.New(client.Options{Table: table, PRF: a.ring.StorageID, CheckKeys: oauth.CheckKeys})
+	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
+		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Peer: a.handler.Peer, Log: a.log})
+	return err
+}
+
+// allowsOrigin is rest.Options.Allows: a client's own origins may read FHIR
+// answers too.
+func (a *App) allowsOrigin(r *http.Request, origin string) bool { return a.oauth.Allows(r, origin) }
+
+func (a *App) sweepAuthorizations(ctx context.Context) error {
+	_, err := a.oauth.Sweep(ctx)
+	return err
+}
+
+// Clients implements adminapi.Backend. What changes a client is an event before
+// it has an effect.
+func (a *App) Clients(ctx context.Context, r adminapi.ClientRequest) (out adminapi.ClientReply, err error) {
+	switch r.Do {
+	case adminapi.ListClients:
+		out.Clients, err = a.clients.List(ctx)
+		return out, err
+	case adminapi.ShowClient:
+		c, err := a.clients.Show(ctx, r.Client.ID)
+		return adminapi.ClientReply{Clients: []client.Client{c}}, err
+	}
+	ev := a.operatorEvent(audit.Security, "client-"+string(r.Do), audit.Execute)
+	ev.Entities = []audit.Entity{{Type: "Client", ID: r.Client.ID}}
+	if err := a.record(ctx, ev); err != nil {
+		return out, err
+	}
+	switch r.Do {
+	case adminapi.AddClient:
+		if err := a.rolesExist(r.Client.Roles); err != nil {
+			return out, err
+		}
+		out.Secret, err = a.clients.Add(ctx, r.Client)
+	case adminapi.RotateClientSecret:
+		out.Secret, err = a.clients.RotateSecret(ctx, r.Client.ID)
+	case adminapi.DisableClient:
+		if err = a.clients.Disable(ctx, r.Client.ID); err == nil {
+			out.Revoked, err = a.tokens.RevokeClient(ctx, r.Client.ID)
+		}
+	default:
+		err = errors.New("unknown call")
+	}
+	return out, err
+}
+
+// rolesExist refuses roles that the policy in force does not declare: a client
+// with such a role would silently get nothing.
+func (a *App) rolesExist(roles []string) error {
+	_, decider, err := a.policies.Active()
+	if err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if !slices.Contains(decider.Roles(), role) {
+			return fmt.Errorf("the policy in force declares no %s", role)
+		}
+	}
+	return nil
+}
