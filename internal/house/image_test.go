@@ -156,30 +156,41 @@ func readYAML(t *testing.T, name string, v any) {
 
 func TestComposeIsHardened(t *testing.T) {
 	t.Parallel()
-	var c struct {
-		Services map[string]struct {
-			Environment map[string]string
-			User        string
-			ReadOnly    bool     `yaml:"read_only"`
-			CapDrop     []string `yaml:"cap_drop"`
-			SecurityOpt []string `yaml:"security_opt"`
-			MemLimit    string   `yaml:"mem_limit"`
-			PidsLimit   int      `yaml:"pids_limit"`
-			CPUs        float64  `yaml:"cpus"`
-			Privileged  bool
+	uri := filepath.Join(t.TempDir(), "uri")
+	if err := os.WriteFile(uri, []byte("mongodb://fieldseal:p@mongo1,mongo2/fieldseal?replicaSet=rs0&authSource=admin&tls=true"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, nodes := range map[string][]string{"compose.yaml": {"fieldseal"}, "compose-mongodb.yaml": {"fieldseal1", "fieldseal2"}} {
+		var c struct {
+			Services map[string]struct {
+				Environment map[string]string
+				User        string
+				ReadOnly    bool     `yaml:"read_only"`
+				CapDrop     []string `yaml:"cap_drop"`
+				SecurityOpt []string `yaml:"security_opt"`
+				MemLimit    string   `yaml:"mem_limit"`
+				PidsLimit   int      `yaml:"pids_limit"`
+				CPUs        float64  `yaml:"cpus"`
+				Privileged  bool
+			}
+		}
+		readYAML(t, file, &c)
+		for _, name := range nodes {
+			s, ok := c.Services[name]
+			if !ok || !s.ReadOnly || s.Privileged || len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" || s.User != "65532:65532" ||
+				len(s.SecurityOpt) != 1 || s.SecurityOpt[0] != "no-new-privileges:true" || s.MemLimit == "" || s.PidsLimit == 0 || s.CPUs == 0 {
+				t.Errorf("%s: not hardened: %+v", file, s)
+			}
+			env := imageSettings(t)
+			for k, v := range s.Environment {
+				if k == "FIELDSEAL_STORE_URI_FILE" {
+					v = uri
+				}
+				env = append(env, k+"="+v)
+			}
+			accepted(t, file, env)
 		}
 	}
-	readYAML(t, "compose.yaml", &c)
-	s, ok := c.Services["fieldseal"]
-	if !ok || !s.ReadOnly || s.Privileged || len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" || s.User != "65532:65532" ||
-		len(s.SecurityOpt) != 1 || s.SecurityOpt[0] != "no-new-privileges:true" || s.MemLimit == "" || s.PidsLimit == 0 || s.CPUs == 0 {
-		t.Errorf("not hardened: %+v", s)
-	}
-	env := imageSettings(t)
-	for k, v := range s.Environment {
-		env = append(env, k+"="+v)
-	}
-	accepted(t, "compose.yaml", env)
 }
 
 func TestKubernetesIsHardened(t *testing.T) {
