@@ -5,6 +5,7 @@
 //	go run ./conformance/bench -write     # and put them into docs/performance.md
 //	go run ./conformance/bench -profile   # where the CPU time goes, instead
 //	go run ./conformance/bench -search 100k,1m -data DIR   # searches over synthetic data
+//	go run ./conformance/bench -mongodb URI   # on MongoDB, and its commands alone
 //	go run ./conformance/bench -generate 100000   # print synthetic data for fieldseal import
 //
 // It builds cmd/fieldseal, starts it on a fresh data folder on loopback with
@@ -47,6 +48,7 @@ type settings struct {
 	search   string
 	data     string
 	rest     bool
+	mongodb  string
 }
 
 func main() {
@@ -71,6 +73,7 @@ func main() {
 	flag.StringVar(&s.search, "search", "", "measure searches instead, over sets of these sizes, such as 100k,1m")
 	flag.StringVar(&s.data, "data", "", "with -search: folder that keeps the filled data folders (data100k …) for the next run")
 	flag.BoolVar(&s.rest, "rest", true, "with -search: measure conditional updates, $everything and history too, where the server offers them")
+	flag.StringVar(&s.mongodb, "mongodb", "", "measure a server on this MongoDB instead: a URI, or a program that takes --host, --port, --storage-path and --sync-on-commit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,6 +107,9 @@ func bench(ctx context.Context, s settings) error {
 	}
 	if s.search != "" {
 		return benchSearch(ctx, s, binary, scratch)
+	}
+	if s.mongodb != "" {
+		return benchMongoDB(ctx, s, binary, scratch)
 	}
 	srv, err := start(ctx, binary, filepath.Join(scratch, "data"), s.profile)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 )
 
 // startTimeout bounds the time from start to ready; loading the demo patients
-// takes seconds.
-const startTimeout = 2 * time.Minute
+// takes seconds, and minutes on the stand-in for MongoDB.
+const startTimeout = 5 * time.Minute
 
 // server is the running binary.
 type server struct {
@@ -75,14 +75,14 @@ func start(ctx context.Context, binary, data string, profiled bool) (*server, er
 	return launch(ctx, binary, data, profiled)
 }
 
-func launch(ctx context.Context, binary, data string, profiled bool) (*server, error) {
+func launch(ctx context.Context, binary, data string, profiled bool, more ...string) (*server, error) {
 	s := &server{data: data, stderr: &boundedBuffer{}, exited: make(chan struct{})}
 	args := []string{"serve", "--data", data, "--metrics", "", "--demo", "--log-level", "warn"}
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--listen", listen)
+	args = append(append(args, "--listen", listen), more...)
 	if profiled {
 		if s.debug, err = freeAddress(); err != nil {
 			return nil, err

@@ -161,6 +161,7 @@ type shopOptions struct {
 	profile   string           // empty: standard
 	mongoURI  string           // empty: the embedded engine
 	now       func() time.Time // clock of the engine; nil: time.Now
+	calls     *calls           // counts what is asked of the engine
 }
 
 func newShop(t testing.TB) *shop { return newShopWith(t, shopOptions{}) }
@@ -195,6 +196,9 @@ func (p *shop) openEngine() {
 		p.store = s
 	}
 	p.t.Cleanup(func() { _ = p.store.Close() })
+	if p.options.calls != nil {
+		p.store = p.options.calls.of(p.store)
+	}
 }
 
 func (p *shop) service() *Service {

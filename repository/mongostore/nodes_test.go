@@ -243,7 +243,7 @@ func TestStampsOfANewNodeLieAboveThoseOfOthers(t *testing.T) {
 // leaves the counter free for moments only.
 func TestBusyNodeDoesNotHoldUpAnother(t *testing.T) {
 	t.Parallel()
-	const commits, fair = 20, 3
+	const commits, fair = 20, 10
 	ns := nodes(t)
 	var busy atomic.Int64
 	stop := make(chan struct{})

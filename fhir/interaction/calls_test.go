@@ -1,0 +1,140 @@
+package interaction
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// calls counts what is asked of an engine. On MongoDB each call is a round trip
+// or more (docs/mongodb.md).
+type calls struct {
+	mu   sync.Mutex
+	made map[string]int
+}
+
+func (c *calls) note(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made == nil {
+		c.made = map[string]int{}
+	}
+	c.made[name]++
+}
+
+// take returns what was counted since the last time.
+func (c *calls) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names []string
+	for name, n := range c.made {
+		names = append(names, fmt.Sprint(n, " ", name))
+	}
+	clear(c.made)
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func (c *calls) of(e engine) engine {
+	return &counted{engine: e, Counter: e.(repository.Counter), Indexer: e.(repository.Indexer), calls: c}
+}
+
+type counted struct {
+	engine
+	repository.Counter
+	repository.Indexer
+	calls *calls
+}
+
+func (c *counted) Get(ctx context.Context, k repository.Key) (repository.Record, error) {
+	c.calls.note("Get")
+	return c.engine.Get(ctx, k)
+}
+
+func (c *counted) GetVersion(ctx context.Context, k repository.Key, v repository.Version) (repository.Record, error) {
+	c.calls.note("GetVersion")
+	return c.engine.GetVersion(ctx, k, v)
+}
+
+func (c *counted) Commit(ctx context.Context, b repository.Batch) (repository.Seq, error) {
+	c.calls.note("Commit")
+	return c.engine.Commit(ctx, b)
+}
+
+func (c *counted) Find(ctx context.Context, q repository.Query) (repository.Page, error) {
+	c.calls.note("Find")
+	return c.engine.Find(ctx, q)
+}
+
+func (c *counted) Guards(ctx context.Context, ts []repository.Token) ([]repository.Guard, error) {
+	c.calls.note("Guards")
+	return c.engine.Guards(ctx, ts)
+}
+
+func (c *counted) History(ctx context.Context, r repository.HistoryRange) (repository.Page, error) {
+	c.calls.note("History")
+	return c.engine.History(ctx, r)
+}
+
+func (c *counted) Stamp(ctx context.Context) (repository.Stamp, error) {
+	c.calls.note("Stamp")
+	return c.engine.Stamp(ctx)
+}
+
+func (c *counted) Count(ctx context.Context, q repository.Query, most int) (int, error) {
+	c.calls.note("Count")
+	return c.Counter.Count(ctx, q, most)
+}
+
+func (c *counted) Estimate(ctx context.Context, typ string, anyOf []repository.Token) (int, error) {
+	c.calls.note("Estimate")
+	return c.Counter.Estimate(ctx, typ, anyOf)
+}
+
+// TestCallsOfTheEngine: what an interaction asks of the engine when the keys
+// that it needs are known.
+func TestCallsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	seen := &calls{}
+	p := newShopWith(t, shopOptions{calls: seen})
+	p.put("Patient", "p1", patient)
+	observation := `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"urn:c","code":"k"}]},"subject":{"reference":"Patient/p1"}}`
+	for range 7 {
+		_, err := p.Create(t.Context(), p.as("integration"), "Observation", []byte(observation))
+		p.must(err)
+	}
+	integration, ctx := p.as("integration"), t.Context()
+	unless := integration
+	unless.IfNoneExist = "identifier=urn:mrn|new"
+	for _, c := range []struct {
+		name string
+		call func() (*Answer, error)
+		want string
+	}{
+		{"read", func() (*Answer, error) { return p.Read(ctx, p.as("clinician"), "Patient", "p1") }, "1 Get"},
+		{"search, one page", func() (*Answer, error) {
+			return p.Search(ctx, p.as("clinician"), "Observation", "code=urn:c|k&_count=5")
+		}, "1 Find"},
+		{"search by two parameters", func() (*Answer, error) {
+			return p.Search(ctx, p.as("clinician"), "Observation", "patient=p1&code=urn:c|k&_count=20")
+		}, "1 Find"},
+		{"create", func() (*Answer, error) { return p.Create(ctx, integration, "Observation", []byte(observation)) }, "1 Commit, 1 Stamp"},
+		{"conditional create", func() (*Answer, error) {
+			return p.Create(ctx, unless, "Patient", []byte(strings.Replace(patient, `"id":"p1",`, "", 1)))
+		}, "1 Commit, 1 Find, 1 Guards, 1 Stamp"},
+		{"update", func() (*Answer, error) { return p.Update(ctx, integration, "Patient", "p1", []byte(patient)) }, "1 Commit, 1 Get, 1 Stamp"},
+		{"delete", func() (*Answer, error) { return p.Delete(ctx, integration, "Patient", "p1") }, "1 Commit, 1 Get, 1 Stamp"},
+	} {
+		seen.take()
+		_, err := c.call()
+		p.must(err)
+		if got := seen.take(); got != c.want {
+			t.Errorf("%s asked for %q, want %q", c.name, got, c.want)
+		}
+	}
+}
