@@ -8,29 +8,40 @@ import (
 	"testing"
 )
 
-var curlLine = regexp.MustCompile(`curl -s -H 'Authorization: Bearer ([^']+)' '([^']+)'`)
+// curlLine matches a printed line: its headers, the body if there is one, the
+// address.
+var (
+	curlLine   = regexp.MustCompile(`(?m)^curl -s((?: -H '[^']+')+)(?: -d '([^']*)')? '([^']+)'$`)
+	curlHeader = regexp.MustCompile(`-H '([^:']+): ([^']+)'`)
+)
 
 // The curl lines that --demo prints work when pasted.
 func TestEveryPrintedCurlLineWorks(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	lines := curlLine.FindAllStringSubmatch(s.stdout.String(), -1)
-	if len(lines) != len(s.Tokens) || len(lines) != 7 {
+	if len(lines) != len(s.Tokens) || len(lines) != 11 {
 		t.Fatalf("%d curl lines for %d roles:\n%s", len(lines), len(s.Tokens), s.stdout)
 	}
 	for _, l := range lines {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l[2], nil)
+		method := http.MethodGet
+		if l[2] != "" {
+			method = http.MethodPost
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, l[3], strings.NewReader(l[2]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+l[1])
+		for _, h := range curlHeader.FindAllStringSubmatch(l[1], -1) {
+			r.Header.Set(h[1], h[2])
+		}
 		res, err := s.client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		res.Body.Close()
 		if res.StatusCode != http.StatusOK {
-			t.Errorf("%s: %d", l[2], res.StatusCode)
+			t.Errorf("%s: %d", l[3], res.StatusCode)
 		}
 	}
 }

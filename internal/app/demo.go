@@ -100,6 +100,9 @@ func (a *App) loadDemo(ctx context.Context, progress io.Writer) (*demoFound, err
 		}
 		_ = bar.Add(1) // a progress bar that cannot be drawn stops nothing
 	}
+	if _, err := a.service.Bundle(ctx, interaction.Call{Subject: loader, Return: interaction.Minimal}, d.careTeam()); err != nil {
+		return nil, fmt.Errorf("the care team: %w", err)
+	}
 	value, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -140,6 +143,14 @@ func (d *demoFound) note(body []byte) error {
 		}
 	}
 	return nil
+}
+
+// careTeam is a transaction that puts the demo's physician among those who care
+// for the demo's patient: the role asks for a relationship.
+func (d *demoFound) careTeam() []byte {
+	return fmt.Appendf(nil, `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"CareTeam","status":"active",`+
+		`"subject":{"reference":"Patient/%s"},"participant":[{"member":{"reference":"Practitioner/%s"}}]},"request":{"method":"POST","url":"CareTeam"}}]}`,
+		d.Patient, d.Practitioner)
 }
 
 // demoUsers reads the credentials file, or issues new tokens and writes it.
