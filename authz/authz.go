@@ -49,8 +49,11 @@ const (
 )
 
 // Subject is an authenticated caller. Only authz/token builds one (a test over
-// the import table enforces it).
-type Subject struct {
+// the import table enforces it). It is one pointer, since every decision and
+// every grant carries it; what it points to does not change.
+type Subject struct{ of *identity }
+
+type identity struct {
 	id       string
 	roles    []string
 	client   string
@@ -67,6 +70,16 @@ type Subject struct {
 	hash     uint64
 	kind     Kind
 	glass    *Glass
+}
+
+// nobody is whom the zero Subject stands for.
+var nobody identity
+
+func (s Subject) identity() *identity {
+	if s.of == nil {
+		return &nobody
+	}
+	return s.of
 }
 
 // BreakGlassPurpose is the purpose of use of emergency access (HL7 v3
@@ -135,8 +148,8 @@ type SubjectClaims struct {
 
 // NewSubject is for authz/token only. The slices must not change any more.
 func NewSubject(c SubjectClaims) Subject {
-	return Subject{kind: kindOf(&c), hash: fingerprint(c.Purpose, c.Roles, c.Scopes), id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
-		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, purposes: c.Purposes, address: c.Address}
+	return Subject{&identity{kind: kindOf(&c), hash: fingerprint(c.Purpose, c.Roles, c.Scopes), id: c.ID, roles: c.Roles, client: c.Client, who: c.Who, patient: c.PatientKey, patientS: c.Patient,
+		orgs: c.Orgs, scopes: c.Scopes, amr: c.AMR, authTime: c.AuthTime, purpose: c.Purpose, purposes: c.Purposes, address: c.Address}}
 }
 
 func fingerprint(purpose string, roles, scopes []string) uint64 {
@@ -151,32 +164,34 @@ func fingerprint(purpose string, roles, scopes []string) uint64 {
 }
 
 // Valid reports whether the subject is authenticated.
-func (s Subject) Valid() bool { return s.id != "" }
+func (s Subject) Valid() bool { return s.identity().id != "" }
 
 // ID is the account, user:NAME or client:NAME.
-func (s Subject) ID() string { return s.id }
+func (s Subject) ID() string { return s.identity().id }
 
 // Roles are what the account has: role:NAME, and group:NAME for groups whose
 // roles the policy assigns.
-func (s Subject) Roles() []string { return s.roles }
+func (s Subject) Roles() []string { return s.identity().roles }
 
 // Client is the OAuth client id.
-func (s Subject) Client() string { return s.client }
+func (s Subject) Client() string { return s.identity().client }
 
 // Who is the FHIR reference of the user.
-func (s Subject) Who() string { return s.who }
+func (s Subject) Who() string { return s.identity().who }
 
 // Patient is the logical id of the patient in context, or empty.
-func (s Subject) Patient() string { return s.patientS }
+func (s Subject) Patient() string { return s.identity().patientS }
 
 // PatientKey is the storage id of the patient in context.
-func (s Subject) PatientKey() (field.StorageID, bool) { return s.patient, s.patientS != "" }
+func (s Subject) PatientKey() (field.StorageID, bool) {
+	return s.identity().patient, s.identity().patientS != ""
+}
 
 // Orgs are the storage ids of the organizations the user acts for.
-func (s Subject) Orgs() []field.StorageID { return s.orgs }
+func (s Subject) Orgs() []field.StorageID { return s.identity().orgs }
 
 // Scopes are the SMART v2 scopes of the token.
-func (s Subject) Scopes() []string { return s.scopes }
+func (s Subject) Scopes() []string { return s.identity().scopes }
 
 // StepUpAge is how old an authentication may be for administration,
 // break-glass, export and signature.
@@ -184,7 +199,9 @@ const StepUpAge = 15 * time.Minute
 
 // SteppedUp reports whether the user authenticated with a second factor, at
 // most StepUpAge before now.
-func (s Subject) SteppedUp(now time.Time) bool { return Strong(s.amr, s.authTime, now, StepUpAge) }
+func (s Subject) SteppedUp(now time.Time) bool {
+	return Strong(s.identity().amr, s.identity().authTime, now, StepUpAge)
+}
 
 // strongMethods are the amr values (RFC 8176 §2) that say of a second factor.
 var strongMethods = []string{"mfa", "otp", "hwk", "sc"}
@@ -198,63 +215,64 @@ func Strong(amr []string, authTime, now time.Time, most time.Duration) bool {
 }
 
 // Purpose is the purpose of use, TREAT unless said otherwise.
-func (s Subject) Purpose() string { return s.purpose }
+func (s Subject) Purpose() string { return s.identity().purpose }
 
 // System reports whether the account is a client of its own, not a person.
-func (s Subject) System() bool { return strings.HasPrefix(s.id, "client:") }
+func (s Subject) System() bool { return strings.HasPrefix(s.identity().id, "client:") }
 
 // AMR are the methods by which the user authenticated (RFC 8176).
-func (s Subject) AMR() []string { return s.amr }
+func (s Subject) AMR() []string { return s.identity().amr }
 
 // AuthTime is when the user last authenticated; zero when unknown.
-func (s Subject) AuthTime() time.Time { return s.authTime }
+func (s Subject) AuthTime() time.Time { return s.identity().authTime }
 
 // For returns the subject acting for another purpose of use, one of those that
 // its token allows. It is false for any other.
 func (s Subject) For(purpose string) (Subject, bool) {
-	if purpose != s.purpose && !slices.Contains(s.purposes, purpose) || purpose == "" {
+	who := *s.identity()
+	if purpose != who.purpose && !slices.Contains(who.purposes, purpose) || purpose == "" {
 		return Subject{}, false
 	}
-	s.purpose = purpose
-	s.hash = fingerprint(purpose, s.roles, s.scopes)
-	return s, true
+	who.purpose, who.hash = purpose, fingerprint(purpose, who.roles, who.scopes)
+	return Subject{&who}, true
 }
 
 // WithGlass is the subject with the glass broken for one patient. Only
 // fhir/interaction calls it, for a grant that it has checked.
 func (s Subject) WithGlass(g Glass) Subject {
-	g.Usual = s.purpose
-	s.purpose, s.glass, s.kind = BreakGlassPurpose, &g, s.kind|HasGlass
-	s.hash = fingerprint(s.purpose, s.roles, s.scopes)
-	return s
+	who := *s.identity()
+	g.Usual = who.purpose
+	who.purpose, who.glass, who.kind = BreakGlassPurpose, &g, who.kind|HasGlass
+	who.hash = fingerprint(who.purpose, who.roles, who.scopes)
+	return Subject{&who}
 }
 
 // Kind is what the account is and what its context holds.
-func (s Subject) Kind() Kind { return s.kind }
+func (s Subject) Kind() Kind { return s.identity().kind }
 
 // UsualPurpose is the purpose that the token had before the glass was broken;
 // empty when it is whole.
 func (s Subject) UsualPurpose() string {
-	if s.glass == nil {
+	if s.identity().glass == nil {
 		return ""
 	}
-	return s.glass.Usual
+	return s.identity().glass.Usual
 }
 
 // Glass is the emergency access in force, if any.
 func (s Subject) Glass() (Glass, bool) {
-	if s.glass == nil {
+	if s.identity().glass == nil {
 		return Glass{}, false
 	}
-	return *s.glass, true
+	return *s.identity().glass, true
 }
 
 // Address is the network address of the peer.
-func (s Subject) Address() string { return s.address }
+func (s Subject) Address() string { return s.identity().address }
 
 // Fingerprint is a hash of roles, scopes and purpose for tables of decisions:
 // equal ones hash alike within a process, different ones may.
-func (s Subject) Fingerprint() uint64 { return s.hash }
+func (s Subject) Fingerprint() uint64 { return s.identity().hash }
 
 // Request is what is to be decided.
 type Request struct {
@@ -358,8 +376,8 @@ func (g Grant) Confined() (field.StorageID, bool) {
 	if g.program == nil || !g.program.Confined() {
 		return field.StorageID{}, false
 	}
-	if g.subject.glass != nil {
-		return g.subject.glass.Patient, true
+	if g.subject.identity().glass != nil {
+		return g.subject.identity().glass.Patient, true
 	}
 	return g.subject.PatientKey()
 }
