@@ -12,6 +12,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/fhir/definition"
 	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/fhir/search/searchtest"
 )
 
 // item is an element as the oracle sees it: plain decoded JSON and, for a
@@ -30,42 +31,20 @@ type oracle struct {
 	typ  string
 }
 
-// cut splits at the separator outside of parentheses and quotes.
-func cut(s, sep string) []string {
-	var parts []string
-	depth, quoted, start := 0, false, 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\'':
-			quoted = !quoted
-		case quoted:
-		case s[i] == '(':
-			depth++
-		case s[i] == ')':
-			depth--
-		case depth == 0 && strings.HasPrefix(s[i:], sep):
-			parts = append(parts, s[start:i])
-			start = i + len(sep)
-			i = start - 1
-		}
-	}
-	return append(parts, s[start:])
-}
-
 func (o *oracle) eval(s string, from []item) []item {
 	var all []item
-	for _, alternative := range cut(s, "|") {
+	for _, alternative := range searchtest.Cut(s, "|") {
 		all = append(all, o.alternative(strings.TrimSpace(alternative), from)...)
 	}
 	return all
 }
 
 func (o *oracle) alternative(s string, from []item) []item {
-	if parts := cut(s, " as "); len(parts) == 2 {
+	if parts := searchtest.Cut(s, " as "); len(parts) == 2 {
 		return narrowed(o.alternative(parts[0], from), parts[1])
 	}
 	at := from
-	for i, name := range cut(s, ".") {
+	for i, name := range searchtest.Cut(s, ".") {
 		switch {
 		case i == 0 && name == "%resource":
 			at = []item{{value: o.root}}

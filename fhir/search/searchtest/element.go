@@ -56,8 +56,8 @@ func (w *World) Values(r *Resource, expression string) (values []any) {
 	return values
 }
 
-// cut splits at the separator outside of parentheses and quotes.
-func cut(s, sep string) []string {
+// Cut splits a text at the separator outside of parentheses and quotes.
+func Cut(s, sep string) []string {
 	var parts []string
 	depth, quoted, start := 0, false, 0
 	for i := 0; i < len(s); i++ {
@@ -79,18 +79,18 @@ func cut(s, sep string) []string {
 }
 
 func (w *World) eval(root element, s string, from []element) (all []element) {
-	for _, alternative := range cut(s, "|") {
+	for _, alternative := range Cut(s, "|") {
 		all = append(all, w.path(root, strings.TrimSpace(alternative), from)...)
 	}
 	return all
 }
 
 func (w *World) path(root element, s string, from []element) []element {
-	if parts := cut(s, " as "); len(parts) == 2 {
+	if parts := Cut(s, " as "); len(parts) == 2 {
 		return narrowed(w.path(root, parts[0], from), parts[1])
 	}
 	at := slices.Clone(from)
-	for i, name := range cut(s, ".") {
+	for i, name := range Cut(s, ".") {
 		switch {
 		case i == 0 && name == "%resource":
 			at = []element{root}
