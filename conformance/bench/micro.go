@@ -30,6 +30,10 @@ var microGoals = []micro{
 	{pkg: "./fhir", name: "ParseSyntheaCompact", what: "parse Synthea resources", goal: "≥ 200 MB/s", throughput: true},
 	{pkg: "./conformance/validation", name: "Validate", what: "validate a Synthea resource", goal: "≤ 60 µs"},
 	{pkg: "./fhir/search", name: "ExtractAll", what: "extract all search values of a Synthea resource", goal: "≤ 120 µs"},
+	{pkg: "./authz/policy", name: "Scale$/^rules=100000$/^first", what: "first decision of its kind under 100,000 rules", goal: "≤ 10 µs"},
+	{pkg: "./authz/policy", name: "Scale$/^rules=100000$/^later", what: "… and later ones", goal: "≤ 50 ns"},
+	{pkg: "./authz/consent", name: "Decide", what: "ask five Consents that nest three deep", goal: "≤ 20 µs"},
+	{pkg: "./fhir/interaction", name: "Page$/^doctor", what: "judge 100 resources by relationship, consent and labels", goal: "≤ 300 µs"},
 }
 
 // microBenchmarks runs them, three times each, and takes the medians.
