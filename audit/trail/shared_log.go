@@ -115,9 +115,13 @@ func put(ctx context.Context, log Log, entries []repository.LogEntry) (int, erro
 	if !errors.Is(err, repository.ErrConflict) && !passing(err) {
 		return 0, err
 	}
+	unknown := err
+	if errors.Is(err, repository.ErrConflict) { // an answer was lost, and they are there already
+		unknown = repository.ErrUnavailable
+	}
 	there, rerr := log.Range(ctx, entries[0].ID, entries[len(entries)-1].ID+"\x00", len(entries))
 	if rerr != nil {
-		return 0, err
+		return 0, fmt.Errorf("appending to the audit log: %w", unknown)
 	}
 	n := 0
 	for ; n < len(there) && there[n].ID == entries[n].ID; n++ {
@@ -125,13 +129,10 @@ func put(ctx context.Context, log Log, entries []repository.LogEntry) (int, erro
 			return n, errForeign
 		}
 	}
-	switch {
-	case n == len(entries):
+	if n == len(entries) {
 		return n, nil
-	case errors.Is(err, repository.ErrConflict): // there, but not on a majority yet
-		err = repository.ErrUnavailable
 	}
-	return n, fmt.Errorf("appending to the audit log: %w", err)
+	return n, fmt.Errorf("appending to the audit log: %w", unknown) // or not on a majority yet
 }
 
 // frameEntry is a frame with what search needs of it in the clear: time and

@@ -432,3 +432,30 @@ func TestRolledBackDatabaseIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// unread has answers lost twice: that of an insert, so that its repetition
+// meets what is there, and that of the look at what is there.
+type unread struct{ *memoryLog }
+
+func (u unread) Append(ctx context.Context, entries []repository.LogEntry) error {
+	return errors.Join(u.memoryLog.Append(ctx, entries), repository.ErrConflict)
+}
+
+func (u unread) Range(context.Context, string, string, int) ([]repository.LogEntry, error) {
+	return nil, repository.ErrUnavailable
+}
+
+// TestRepeatedInsertIsNoConflict: what cannot be told is an outage. A reader
+// who was told of a conflict would think that a resource had changed.
+func TestRepeatedInsertIsNoConflict(t *testing.T) {
+	t.Parallel()
+	_, log, _ := memoryOptions(t)
+	entries := []repository.LogEntry{{ID: entryID(kindFrame, "a", 1), Time: 1, Body: []byte("x")}}
+	n, err := put(t.Context(), unread{log}, entries)
+	if n != 0 || errors.Is(err, repository.ErrConflict) || !errors.Is(err, repository.ErrUnavailable) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := put(t.Context(), log, entries); n != 1 || err != nil {
+		t.Errorf("the repetition: %d, %v", n, err)
+	}
+}

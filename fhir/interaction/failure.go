@@ -91,6 +91,8 @@ func failure(err error) *Failure {
 		return fail(Malformed, err, "%s", syntax.Error())
 	case errors.Is(err, fhir.ErrTooLarge), errors.Is(err, repository.ErrTooLarge):
 		return fail(TooLarge, err, "the request exceeds the size limit of this server")
+	case errors.Is(err, audit.ErrUnavailable): // whatever the cause: nobody who asks again is told of a conflict
+		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
 	case errors.Is(err, authz.ErrDenied):
 		return fail(Denied, err, "no rule allows this interaction for the caller")
 	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased), errors.Is(err, trail.ErrErased):
@@ -103,8 +105,6 @@ func failure(err error) *Failure {
 		return fail(Conflict, err, "the resource was changed by another request at the same time; read it again and retry")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fail(Unavailable, err, "the request did not finish in time")
-	case errors.Is(err, audit.ErrUnavailable):
-		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
 	case errors.Is(err, authz.ErrNoPolicy):
 		return fail(Unavailable, err, "the access policy cannot be read; nothing can be decided")
 	case errors.Is(err, repository.ErrFull):
