@@ -56,6 +56,12 @@ func (a *attributes) open(classes field.ClassSet) (*fhir.Resource, error) {
 	return a.s.Vault.Open(a.st, classes)
 }
 
+// unknown denies, and has the interaction fail.
+func (a *attributes) unknown(err error) (bool, error) {
+	doubt(a.ctx, err)
+	return false, err
+}
+
 func (a *attributes) circle() (c *circle, err error) {
 	if a.known == nil {
 		a.known, err = a.s.circleOf(a.ctx, a.grant.Subject().Who())
@@ -70,7 +76,7 @@ func (a *attributes) Related() (bool, error) {
 	}
 	circle, err := a.circle()
 	if err != nil {
-		return false, err
+		return a.unknown(err)
 	}
 	return slices.ContainsFunc(a.facts.Patients, circle.has), nil
 }
@@ -82,13 +88,13 @@ func (a *attributes) Consented() (bool, error) {
 	}
 	q, err := a.question()
 	if err != nil {
-		return false, err
+		return a.unknown(err)
 	}
 	own, has := a.grant.Subject().PatientKey()
 	for _, patient := range a.facts.Patients {
 		list, err := a.s.consents.of(a.ctx, patient)
 		if err != nil {
-			return false, err
+			return a.unknown(err)
 		}
 		q.Own = has && patient == own
 		if v := consent.Decide(list, &q, a.s.ConsentBase); !v.Permitted {
@@ -115,7 +121,7 @@ func (a *attributes) question() (consent.Question, error) {
 func (a *attributes) Authored() (bool, error) {
 	circle, err := a.circle()
 	if err != nil {
-		return false, err
+		return a.unknown(err)
 	}
 	for _, code := range authorParameters {
 		p := a.s.Catalog.Parameter(a.key.Type, code)
@@ -124,7 +130,7 @@ func (a *attributes) Authored() (bool, error) {
 		}
 		tree, err := a.open(p.Needs(search.NoModifier))
 		if err != nil {
-			return false, err
+			return a.unknown(err)
 		}
 		found := false
 		a.s.Catalog.Extract(p, tree, func(v *search.Value) bool {
@@ -146,8 +152,11 @@ var authorParameters = []string{"author", "recorder", "asserter", "performer", "
 func (a *attributes) Adult() (bool, error) {
 	for _, patient := range a.facts.Patients {
 		adult, err := a.s.adults.of(a.ctx, patient)
-		if err != nil || !adult {
-			return false, err
+		if err != nil {
+			return a.unknown(err)
+		}
+		if !adult {
+			return false, nil
 		}
 	}
 	return len(a.facts.Patients) > 0, nil
@@ -161,6 +170,7 @@ const contentClasses = field.ClassSet(1<<field.Clinical | 1<<field.Administrativ
 func (a *attributes) Codes() (codes []consent.Coding, ok bool) {
 	tree, err := a.open(contentClasses)
 	if err != nil {
+		doubt(a.ctx, err)
 		return nil, false
 	}
 	root := tree.Root()
@@ -193,6 +203,7 @@ func (a *attributes) Period() (from, until int64, ok bool) {
 	}
 	tree, err := a.open(p.Needs(search.NoModifier))
 	if err != nil {
+		doubt(a.ctx, err)
 		return 0, 0, false
 	}
 	from, until = search.EndOfTime, search.Beginning

@@ -137,23 +137,35 @@ func TestNobodysCircleIsEmpty(t *testing.T) {
 	}
 }
 
-// failing is a store that cannot be searched.
+// failing is a store that cannot be searched for care teams.
 type failing struct{ repository.Store }
 
-func (failing) Find(context.Context, repository.Query) (repository.Page, error) {
-	return repository.Page{}, repository.ErrFull
+func (f failing) Find(ctx context.Context, q repository.Query) (repository.Page, error) {
+	if q.Type == "CareTeam" {
+		return repository.Page{}, repository.ErrFull
+	}
+	return f.Store.Find(ctx, q)
 }
 
 // TestUnknownRelationshipDenies: when the index does not answer, what needs an
-// answer is denied.
+// answer is denied as an outage. "Not found", and a page without what may be
+// there, would be untrue.
 func TestUnknownRelationshipDenies(t *testing.T) {
 	t.Parallel()
 	p := library(t)
 	p.put("CareTeam", "r", relations()["member of the care team"].text)
 	working := p.Store
 	p.Store = failing{working}
-	_, err := p.Read(t.Context(), p.as("doctor"), "Observation", "b0")
-	p.refused(nil, err, NotFound)
+	a, err := p.Read(t.Context(), p.as("doctor"), "Observation", "b0")
+	p.refused(a, err, Unavailable)
+	a, err = p.Search(t.Context(), p.as("doctor"), "Observation", "")
+	p.refused(a, err, Unavailable)
+	a, err = p.History(t.Context(), p.as("doctor"), "Observation", "b0", "")
+	p.refused(a, err, Unavailable)
+	b, err := p.Bundle(t.Context(), p.as("doctor"), []byte(`{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"Observation/b0"}}]}`))
+	if err != nil || !strings.Contains(string(b.Body()), `"status":"503`) {
+		t.Errorf("an entry of a batch: %v", err)
+	}
 	p.Store = working
 	if !p.mayRead("doctor", "Observation", "b0") {
 		t.Error("an error was remembered")

@@ -59,9 +59,13 @@ func (s *Service) decide(ctx context.Context, c Call, ev *audit.Event, action au
 }
 
 // refuse records a failure and returns it. When the trail cannot record, that
-// is the failure: a denial needs its receipt too (decision 33).
+// is the failure: a denial needs its receipt too (decision 33). A denial that
+// rests on a doubt is an outage.
 func (s *Service) refuse(ctx context.Context, ev audit.Event, err error) error {
 	f := failure(err)
+	if d := doubtful(ctx); d != nil && f.Kind != Internal {
+		err, f = d, failure(d)
+	}
 	ev.Outcome, ev.Reason = audit.MinorFailure, kindCodes[f.Kind].reason
 	if f.Kind == Internal || f.Kind == Unavailable {
 		ev.Outcome = audit.SeriousFailure

@@ -34,8 +34,12 @@ func (s *Service) step(ctx context.Context, step trace.Step, run func(context.Co
 }
 
 // durable records the event of an answer that is about to leave and adds the
-// access event to the interaction's span.
+// access event to the interaction's span. An interaction that met a doubt is
+// refused: what was found may lack something.
 func (s *Service) durable(ctx context.Context, c Call, ev audit.Event) (receipt audit.Receipt, err error) {
+	if d := doubtful(ctx); d != nil {
+		return receipt, s.refuse(ctx, ev, d)
+	}
 	s.named(ctx, &ev, nil)
 	err = s.step(ctx, trace.Audit, func(ctx context.Context) error {
 		receipt, err = s.Recorder.Record(ctx, ev)

@@ -3,6 +3,7 @@ package interaction
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -21,7 +22,8 @@ const maxWithheld = 100
 type withheld struct {
 	mu       sync.Mutex
 	entities []audit.Entity
-	optIn    bool // something was withheld because no Consent permits it
+	optIn    bool  // something was withheld because no Consent permits it
+	failed   error // why something that a rule asks could not be found out
 }
 
 type withheldKey struct{}
@@ -46,6 +48,35 @@ func note(ctx context.Context, patient field.StorageID, consents []string) {
 			w.entities = append(w.entities, audit.Entity{Type: "Consent", ID: id, Patients: []audit.Owner{patient}})
 		}
 	}
+}
+
+// doubt notes that something that a rule asks could not be found out. The rule
+// denies; what was found without it may lack something, so that the interaction
+// fails (see doubtful). A bound that was passed is no failure of the server.
+func doubt(ctx context.Context, err error) {
+	w, ok := ctx.Value(withheldKey{}).(*withheld)
+	if !ok || err == nil || errors.Is(err, errTooMany) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		w.failed = fmt.Errorf("finding out what a rule asks: %w", err)
+	}
+}
+
+// doubtful is the failure of an interaction that met a doubt, or nil.
+func doubtful(ctx context.Context) error {
+	w, ok := ctx.Value(withheldKey{}).(*withheld)
+	if !ok {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		return nil
+	}
+	return fail(Unavailable, w.failed, "the server cannot find out at the moment what the access policy asks; nothing was shown or changed")
 }
 
 // named adds to an event the Consents that withheld something, and says so when
