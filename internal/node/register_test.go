@@ -67,7 +67,7 @@ type peer struct {
 
 func options(p *peer, name string) Options {
 	return Options{Table: p.wire, Name: name, Folder: p.folder, Rules: "r1", Longest: 100 * time.Millisecond,
-		Beat: 20 * time.Millisecond, Validity: time.Second, margin: 100 * time.Millisecond,
+		Beat: 20 * time.Millisecond, Validity: 3 * time.Second, margin: 100 * time.Millisecond,
 		Lost:     func(error) { p.lost.Store(true) },
 		Departed: func(name string) { p.departed.Store(name, true) }}
 }

@@ -184,7 +184,7 @@ func TestSilentServerEndsEveryCallInTime(t *testing.T) {
 		if err := call(); !errors.Is(err, repository.ErrUnavailable) {
 			t.Errorf("%s: got error %v", name, err)
 		}
-		if took := time.Since(began); took > 5*limit {
+		if took := time.Since(began); took > 20*limit {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
