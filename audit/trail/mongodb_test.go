@@ -185,7 +185,7 @@ func mongoChild(ctx context.Context, uri string) (*mongostore.Store, Options, er
 		return nil, Options{}, err
 	}
 	log, err := s.Log(ctx, "trail")
-	return s, Options{Log: log, Leases: s.Table("leases"), Lease: 2 * time.Second, Origin: "n1", Keys: newFakeKeys(),
+	return s, Options{Log: log, Leases: s.Table("leases"), Lease: 4 * time.Second, Origin: "n1", Keys: newFakeKeys(),
 		SegmentRecords: 64, CheckpointEvents: 20}, err
 }
 
