@@ -183,7 +183,7 @@ func TestDirectoryKeepsAccountsSealed(t *testing.T) {
 	for r, err := range table.Scan(ctx, nil) {
 		must(err, nil)
 		rows = append(rows, r)
-		for _, word := range []string{"parent", "dr", "child", "Patient", "clinician"} {
+		for _, word := range []string{"parent", "user:dr", "Practitioner", "child", "clinician"} {
 			if strings.Contains(string(r.Key)+string(r.Value), word+`"`) || strings.Contains(string(r.Key)+string(r.Value), word+"/") {
 				t.Errorf("the table shows %q", word)
 			}

@@ -63,7 +63,7 @@ func TestIDTokenSaysWhoLoggedIn(t *testing.T) {
 		FHIRUser string `json:"fhirUser"`
 	}
 	n.must(signed.Claims(set.Keys[0].Key, &claims))
-	if claims.Issuer != issuer || claims.Subject == "" || strings.Contains(claims.Subject, "dr") || !claims.Audience.Contains("app") ||
+	if claims.Issuer != issuer || claims.Subject == "" || strings.Contains(claims.Subject, "user:dr") || !claims.Audience.Contains("app") ||
 		claims.Nonce != "n-1" || claims.AuthTime != 1_700_000_000 || claims.FHIRUser != base+"/Practitioner/dr" {
 		t.Errorf("%+v", claims)
 	}

