@@ -108,7 +108,7 @@ func classOf(classes map[string]field.Class, path string) (field.Class, bool) {
 // TestEveryVisibleByteEqualsAReference asks in many ways as random roles, and
 // holds every resource of every answer against the stored version, opened whole
 // and filtered outside of the cipher; and its strings against the reviewed list
-// of classes, read without any code of the product.
+// of classes, read with no code of redaction.
 func TestEveryVisibleByteEqualsAReference(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
