@@ -85,14 +85,14 @@ func failure(err error) *Failure {
 		return nil
 	case errors.As(err, &f):
 		return f
+	case errors.Is(err, audit.ErrUnavailable): // whatever the cause: it says nothing about the request
+		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
 	case errors.As(err, &issues):
 		return &Failure{Kind: Unprocessable, Issues: issues, cause: err}
 	case errors.As(err, &syntax):
 		return fail(Malformed, err, "%s", syntax.Error())
 	case errors.Is(err, fhir.ErrTooLarge), errors.Is(err, repository.ErrTooLarge):
 		return fail(TooLarge, err, "the request exceeds the size limit of this server")
-	case errors.Is(err, audit.ErrUnavailable): // whatever the cause: nobody who asks again is told of a conflict
-		return fail(Unavailable, err, "the audit trail cannot record; no patient data can be served")
 	case errors.Is(err, authz.ErrDenied):
 		return fail(Denied, err, "no rule allows this interaction for the caller")
 	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased), errors.Is(err, trail.ErrErased):
