@@ -144,8 +144,12 @@ func (s *Service) mayReassign(ctx context.Context, c Call, resourceType string) 
 }
 
 // commit makes the intent durable, commits, and queues the outcome (decision
-// 33). The receipt is the intent's.
+// 33). The receipt is the intent's. On a doubt nothing is written: what a
+// condition did not find may be there.
 func (s *Service) commit(ctx context.Context, ev audit.Event, changes []change, cond condition) (audit.Receipt, error) {
+	if d := doubtful(ctx); d != nil {
+		return audit.Receipt{}, d
+	}
 	batch := repository.Batch{Expect: cond.expect, Bump: cond.bump, Writes: make([]repository.Write, len(changes))}
 	ev.Entities = make([]audit.Entity, len(changes))
 	for i, ch := range changes {

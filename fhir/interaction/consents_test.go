@@ -1,13 +1,18 @@
 package interaction
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz/consent"
 	"github.com/fieldseal/fieldseal/authz/label"
+	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 // consentOf is an active privacy consent of a patient.
@@ -260,5 +265,58 @@ func TestPastVersionsAreJudgedTwice(t *testing.T) {
 	p.refused(nil, err, NotFound)
 	if b := p.bundleOf(p.History(t.Context(), p.as("doctor"), "Observation", "v", "")); b.Member("entry").Len() != 2 {
 		t.Errorf("the history shows %d versions", b.Member("entry").Len())
+	}
+}
+
+// unconsented is a store that cannot be searched for Consents.
+type unconsented struct{ repository.Store }
+
+func (f unconsented) Find(ctx context.Context, q repository.Query) (repository.Page, error) {
+	if q.Type == "Consent" {
+		return repository.Page{}, repository.ErrUnavailable
+	}
+	return f.Store.Find(ctx, q)
+}
+
+// TestNothingIsWrittenOnADoubt: a condition that could not be decided about is
+// not one without a match. What matches would be created a second time.
+func TestNothingIsWrittenOnADoubt(t *testing.T) {
+	t.Parallel()
+	p := newShopWith(t, shopOptions{rows: `
+role, role:filer, writes everything and sees what consents permit
+p, role:filer, record, create|update|delete, *, *, all_patients, allow
+p, role:filer, record, read|search, *, *, consent, allow
+`})
+	p.put("Patient", "p1", `{"resourceType":"Patient","id":"p1"}`)
+	const text = `{"resourceType":"Observation","status":"final","code":{"coding":[{"code":"once"}]},"subject":{"reference":"Patient/p1"}}`
+	c := p.as("filer")
+	c.IfNoneExist = "code=once"
+	working := p.Store
+	versions := func() (n int) {
+		for _, err := range working.Changes(t.Context(), "") {
+			p.must(err)
+			n++
+		}
+		return n
+	}
+	before := versions()
+	a, err := p.Create(t.Context(), c, "Observation", []byte(text))
+	p.must(err)
+	if a.Status() != 201 || versions() != before+1 {
+		t.Fatal("the first is not created")
+	}
+	p.Store = unconsented{working}
+	p.consents.drop(func(field.StorageID, []*consent.Consent) bool { return true })
+	a, err = p.Create(t.Context(), c, "Observation", []byte(text))
+	p.refused(a, err, Unavailable)
+	b, err := p.UpdateWhere(t.Context(), p.as("filer"), "Observation", "code=once", []byte(text))
+	p.refused(b, err, Unavailable)
+	b, err = p.Bundle(t.Context(), p.as("filer"), []byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":`+text+`,"request":{"method":"POST","url":"Observation","ifNoneExist":"code=once"}}]}`))
+	p.refused(b, err, Unavailable)
+	if e := p.rec.last(); e.Outcome != audit.SeriousFailure || e.Reason != "unavailable" {
+		t.Errorf("the trail says %v, %s", e.Outcome, e.Reason)
+	}
+	if n := versions(); n != before+1 {
+		t.Errorf("%d versions were written on a doubt", n-before-1)
 	}
 }
