@@ -146,19 +146,7 @@ func TestConcurrentConditionalCreatesMakeOneResource(t *testing.T) {
 		wg.Go(func() { answers[i], _ = s.try(t, integration, "POST", "/Patient", p, "If-None-Exist", cond) })
 	}
 	wg.Wait()
-	created, ids := 0, map[string]bool{}
-	for i, a := range answers {
-		switch {
-		case a == nil:
-			t.Fatalf("request %d had no answer", i)
-		case a.status == 201:
-			created++
-		case a.status != 200:
-			t.Errorf("request %d: %d %s", i, a.status, a.body)
-			continue
-		}
-		ids[a.id()] = true
-	}
+	created, ids := outcomes(t, answers)
 	if n := s.total(t, "/Patient?identifier="+identifierOf(p)); created != 1 || len(ids) != 1 || n != 1 {
 		t.Errorf("%d created, %d ids, %d stored", created, len(ids), n)
 	}
@@ -265,4 +253,24 @@ func TestPreferReturn(t *testing.T) {
 		}
 	}
 	s.do(t, clinician, "POST", "/Patient", person(""), "Prefer", "return=everything").outcome(400)
+}
+
+// outcomes tells of answers to the same conditional create how many created,
+// and which ids were named.
+func outcomes(t *testing.T, answers []*answer) (created int, ids map[string]bool) {
+	t.Helper()
+	ids = map[string]bool{}
+	for i, a := range answers {
+		switch {
+		case a == nil:
+			t.Fatalf("request %d had no answer", i)
+		case a.status == 201:
+			created++
+		case a.status != 200:
+			t.Errorf("request %d: %d %s", i, a.status, a.body)
+			continue
+		}
+		ids[a.id()] = true
+	}
+	return created, ids
 }

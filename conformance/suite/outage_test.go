@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,13 +18,7 @@ import (
 func TestVaultOutageMidStreamCutsTheAnswer(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.New(t, "fieldseal")
-	dir := t.TempDir()
-	secret := filepath.Join(dir, "secret-id")
-	if err := os.WriteFile(secret, []byte(vaulttest.SecretID), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := startOn(t, filepath.Join(dir, "data"), "--kms", "vault", "--vault-address", v.URL, "--vault-key", "fieldseal", "--vault-role-id", vaulttest.Role,
-		"--vault-secret-id-file", secret, "--kek-ttl", "1s", "--kms-grace", "1s", "--owner-key-ttl", "1s")
+	s := startOn(t, t.TempDir(), append(vaultSettings(t, v), "--kek-ttl", "1s", "--kms-grace", "1s", "--owner-key-ttl", "1s")...)
 	id := largeRecord(t, s, 40)
 	everything := "/Patient/" + id + "/$everything"
 

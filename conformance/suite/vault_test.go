@@ -14,15 +14,10 @@ func TestProductionStartsOnAVault(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.New(t, "fieldseal")
 	dir := t.TempDir()
-	secret := filepath.Join(dir, "secret-id")
-	if err := os.WriteFile(secret, []byte(vaulttest.SecretID), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	cert, key, pool := certificate(t)
 	address := freePort(t)
-	args := []string{"--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
-		"--witness", filepath.Join(dir, "checkpoints"), "--tls-cert", cert, "--tls-key", key,
-		"--kms", "vault", "--vault-address", v.URL, "--vault-key", "fieldseal", "--vault-role-id", vaulttest.Role, "--vault-secret-id-file", secret}
+	args := append(vaultSettings(t, v), "--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
+		"--witness", filepath.Join(dir, "checkpoints"), "--tls-cert", cert, "--tls-key", key)
 	s := spawn(filepath.Join(dir, "data"), args...)
 	s.client = httpClient(&tls.Config{RootCAs: pool})
 	if err := s.cmd.Start(); err != nil {
@@ -35,4 +30,14 @@ func TestProductionStartsOnAVault(t *testing.T) {
 	v.SetDenied(true)
 	code, _, stderr := command(t, append([]string{"serve", "--data", filepath.Join(dir, "data"), "--metrics="}, args...)...)
 	wantRefusal(t, code, stderr, "refuses the use of the root key")
+}
+
+// vaultSettings are the flags of a server whose root key is in the vault.
+func vaultSettings(t *testing.T, v *vaulttest.Server) []string {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "secret-id")
+	if err := os.WriteFile(secret, []byte(vaulttest.SecretID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--kms", "vault", "--vault-address", v.URL, "--vault-key", "fieldseal", "--vault-role-id", vaulttest.Role, "--vault-secret-id-file", secret}
 }
