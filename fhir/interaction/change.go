@@ -36,7 +36,7 @@ type change struct {
 // stamp finishes a new version: server meta, seal, and the rule that moving a
 // resource to other keys is an action of its own (decision 8).
 func (s *Service) stamp(ctx context.Context, c Call, g authz.Grant, r *fhir.Resource, previous *sealed.Stored, upsert bool) (change, error) {
-	at, err := s.Store.Stamp(ctx)
+	at, err := s.underway.draw(ctx, s.Store, c.taken)
 	if err != nil {
 		return change{}, err
 	}

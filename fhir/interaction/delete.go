@@ -77,7 +77,7 @@ func (s *Service) prepareDelete(ctx context.Context, c Call, ev *audit.Event, re
 	if err := s.checkMatch(ctx, c, st, mask); err != nil {
 		return nil, g, err
 	}
-	at, err := s.Store.Stamp(ctx)
+	at, err := s.underway.draw(ctx, s.Store, c.taken)
 	if err != nil {
 		return nil, g, err
 	}

@@ -179,7 +179,9 @@ func (s *Service) forgetIn(ctx context.Context, c Call, st *sealed.Stored, targe
 	if !s.tombstoneReferences(r.Root(), targets) {
 		return false, nil
 	}
-	at, err := s.Store.Stamp(ctx)
+	var t taken
+	defer s.underway.end(&t)
+	at, err := s.underway.draw(ctx, s.Store, &t)
 	if err != nil {
 		return false, err
 	}

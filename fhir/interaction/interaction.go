@@ -93,6 +93,7 @@ type Service struct {
 	now       func() time.Time
 	projects  sync.Map // name → *pseudonym.Project
 	flights   flights
+	underway  underway
 	selectors selectors
 
 	circles  *recent[string, *circle]
@@ -155,6 +156,8 @@ type Call struct {
 
 	span trace.Span // of the interaction under way
 	room *allowance // of the answer
+	// taken are the stamps of its writes.
+	taken *taken
 }
 
 // maxAttempts bounds how often a write without precondition is tried again

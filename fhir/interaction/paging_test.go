@@ -54,7 +54,7 @@ func TestPagesUnderConcurrentWriters(t *testing.T) {
 		})
 	}
 	for _, query := range []string{"Observation?code=urn:c%7Cx&_count=7", "Observation?patient=p1&_count=9&_sort=value-quantity",
-		"Observation?_count=8&_sort=-_lastUpdated", "Patient/p1/*?_count=11", "Observation?status=final&_count=13&_sort=-value-quantity,_id"} {
+		"Observation?_count=8&_sort=-_lastUpdated", "Observation?_count=8&_sort=_id", "Patient/p1/*?_count=11", "Observation?status=final&_count=13&_sort=-value-quantity,_id"} {
 		p.walkOnce(query, still)
 	}
 	close(stop)

@@ -54,7 +54,10 @@ func (h *farthest) Pop() any {
 // resource appears on two pages.
 func (x *finder) sorted(ctx context.Context, q *search.Search, from position, count int) (p page, err error) {
 	if from.Started == 0 {
-		if from.Started, err = x.Store.Stamp(ctx); err != nil {
+		if from.Started, err = x.Store.Stamp(ctx); err == nil {
+			err = x.underway.settle(ctx, from.Started)
+		}
+		if err != nil {
 			return page{}, err
 		}
 	}

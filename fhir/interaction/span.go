@@ -21,8 +21,13 @@ func (s *Service) start(ctx context.Context, c *Call, i trace.Interaction) (cont
 	if c.room == nil { // an entry shares its Bundle's
 		c.room = newAllowance()
 	}
+	t := new(taken) // an entry of a batch ends for itself
+	c.taken = t
 	span := c.span
-	return ctx, func(err error) { span.End(spanOutcome(err)) }
+	return ctx, func(err error) {
+		s.underway.end(t)
+		span.End(spanOutcome(err))
+	}
 }
 
 // step runs a part of an interaction inside a span of its own.
