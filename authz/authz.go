@@ -10,12 +10,17 @@ package authz
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
 )
 
 // ErrDenied means that no rule allows the request for the type at all.
 var ErrDenied = errors.New("access denied")
+
+// ErrScope is the ErrDenied of a token whose scopes do not reach the request,
+// whatever the rules say (RFC 6750 §3.1, insufficient_scope).
+var ErrScope = fmt.Errorf("no scope reaches it: %w", ErrDenied)
 
 // ErrNoPolicy means that a node has no verified policy to decide by: it serves
 // nothing (503).

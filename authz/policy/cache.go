@@ -31,6 +31,7 @@ type entry struct {
 	action        authz.Action
 	feat          feature
 	program       authz.Program
+	beyond        bool // no scope reaches the request
 }
 
 func (e *entry) is(s *authz.Subject, r authz.Request, feat feature, extra *assigned) bool {

@@ -174,14 +174,17 @@ func (d *Decider) Decide(_ context.Context, s authz.Subject, r authz.Request) (a
 		slot.Store(e)
 	}
 	if e.program.Ceiling() == 0 {
-		return authz.Grant{}, denied(r)
+		return authz.Grant{}, denied(r, e.beyond)
 	}
 	return authz.NewGrant(s, r, e.program), nil
 }
 
 // denied names the request only: both words are the server's own vocabulary
 // unless the type is unknown, which is then left out.
-func denied(r authz.Request) error {
+func denied(r authz.Request, beyondScopes bool) error {
+	if beyondScopes {
+		return fmt.Errorf("deciding %s: %w", r.Action, authz.ErrScope)
+	}
 	return fmt.Errorf("deciding %s: %w", r.Action, authz.ErrDenied)
 }
 
@@ -193,6 +196,7 @@ func (d *Decider) compile(s *authz.Subject, r authz.Request, feat feature) *entr
 		return e
 	}
 	scope := scopesOf(e.scopes, feat, r.Action, r.Type)
+	e.beyond = scope.furthest() == reachNone
 	e.program = d.programOf(e, scope.whole)
 	if len(scope.narrow) > 0 {
 		e.program = d.granularOf(e, scope)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/authz"
@@ -81,6 +82,30 @@ func TestAppTokenOfAnAdminCarriesNoAdministration(t *testing.T) {
 	c.Scopes = []string{"user/*.cruds", "system/*.cruds"}
 	if ask(t, newDecider(t, ""), c, authz.Admin, authz.Server).Allowed() {
 		t.Error("SMART scopes carry administration")
+	}
+}
+
+// TestScopeTooNarrowIsNamed: what the scopes leave out is insufficient_scope,
+// what the rules leave out is not, or a client would ask for wider scopes.
+func TestScopeTooNarrowIsNamed(t *testing.T) {
+	t.Parallel()
+	d := newDecider(t, "")
+	for name, c := range map[string]struct {
+		scopes []string
+		typ    string
+		scope  bool
+	}{
+		"no scope for the type":    {[]string{"system/Observation.r"}, "Patient", true},
+		"no scope for the action":  {[]string{"system/Patient.s"}, "Patient", true},
+		"of another level":         {[]string{"user/*.cruds"}, "Patient", true},
+		"a type that no rule has":  {[]string{"system/*.cruds"}, "AuditEvent", false},
+		"a type that is not known": {[]string{"system/*.cruds"}, "Unknown", false},
+	} {
+		s := authz.NewSubject(authz.SubjectClaims{ID: "client:lab", Roles: []string{"role:integration"}, Purpose: "TREAT", Scopes: c.scopes})
+		_, err := d.Decide(t.Context(), s, authz.Request{Action: authz.Read, Type: c.typ})
+		if !errors.Is(err, authz.ErrDenied) || errors.Is(err, authz.ErrScope) != c.scope {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

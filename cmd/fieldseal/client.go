@@ -65,6 +65,10 @@ func newClientAdd() *cobra.Command {
 			if asJSON {
 				return printJSON(out, map[string]string{"id": in.ID, "secret": r.Secret})
 			}
+			if r.Secret == "" {
+				_, err := fmt.Fprintln(out, "registered", in.ID)
+				return err
+			}
 			return printSecret(out, r.Secret)
 		})
 	}

@@ -71,6 +71,9 @@ func fail(k Kind, cause error, format string, args ...any) *Failure {
 		Severity: "error", Code: kindCodes[k].issue, Diagnostics: fmt.Sprintf(format, args...)}}}
 }
 
+// BeyondScopes reports whether the token's scopes alone were too narrow.
+func (f *Failure) BeyondScopes() bool { return errors.Is(f.cause, authz.ErrScope) }
+
 // AsFailure classes any error of the layers below for a face.
 func AsFailure(err error) *Failure { return failure(err) }
 
@@ -93,6 +96,8 @@ func failure(err error) *Failure {
 		return fail(Malformed, err, "%s", syntax.Error())
 	case errors.Is(err, fhir.ErrTooLarge), errors.Is(err, repository.ErrTooLarge):
 		return fail(TooLarge, err, "the request exceeds the size limit of this server")
+	case errors.Is(err, authz.ErrScope):
+		return fail(Denied, err, "no scope of the token reaches this interaction")
 	case errors.Is(err, authz.ErrDenied):
 		return fail(Denied, err, "no rule allows this interaction for the caller")
 	case errors.Is(err, sealed.ErrErased), errors.Is(err, keyring.ErrErased), errors.Is(err, trail.ErrErased):

@@ -90,6 +90,9 @@ func (h *Handler) failed(c *gin.Context, err error) {
 	if f.Kind == interaction.Unavailable {
 		c.Header("Retry-After", retryAfter)
 	}
+	if f.BeyondScopes() {
+		c.Header("WWW-Authenticate", `Bearer realm="fhir", error="insufficient_scope"`)
+	}
 	if h.Log != nil && f.Kind.Status() >= http.StatusInternalServerError {
 		cause := f.Unwrap()
 		if cause == nil {
