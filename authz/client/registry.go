@@ -32,6 +32,9 @@ type Options struct {
 	PRF func(label, text string) repository.StorageID
 	// CheckKeys refuses a JSON Web Key Set that nobody could be authenticated by.
 	CheckKeys func(keys []byte) error
+	// CheckKeysURL refuses a URL of a key set that would never be fetched; nil
+	// refuses none.
+	CheckKeysURL func(url string) error
 	// Now is time.Now when nil.
 	Now func() time.Time
 }
@@ -78,10 +81,8 @@ func (r *Registry) Add(ctx context.Context, c Client) (secret string, err error)
 	if err := c.Validate(); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrClient, err)
 	}
-	if len(c.Keys) > 0 {
-		if err := r.o.CheckKeys(c.Keys); err != nil {
-			return "", fmt.Errorf("%w: %w", ErrClient, err)
-		}
+	if err := r.checkKeys(c); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrClient, err)
 	}
 	c.SecretHash, c.Disabled, c.Created = nil, time.Time{}, r.o.Now().UTC().Truncate(time.Second)
 	if c.Auth == SecretBasic || c.Auth == SecretPost {
@@ -92,6 +93,16 @@ func (r *Registry) Add(ctx context.Context, c Client) (secret string, err error)
 		return "", fmt.Errorf("%w: the id is taken", ErrClient)
 	}
 	return secret, err
+}
+
+func (r *Registry) checkKeys(c Client) error {
+	switch {
+	case len(c.Keys) > 0:
+		return r.o.CheckKeys(c.Keys)
+	case c.KeysURL != "" && r.o.CheckKeysURL != nil:
+		return r.o.CheckKeysURL(c.KeysURL)
+	}
+	return nil
 }
 
 func newSecret(c *Client) string {

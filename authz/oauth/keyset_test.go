@@ -150,6 +150,18 @@ func TestKeySetURLReachesNoInternalAddress(t *testing.T) {
 	}
 }
 
+// TestKeySetOfAnInternalHostIsNotRegistered: abuse 40.
+func TestKeySetOfAnInternalHostIsNotRegistered(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{"keys.example": true, "keys.example.": true, "a.b.example:8443": true, "8.8.8.8": true, "[2606:4700::1111]": true,
+		"localhost": false, "LOCALHOST.": false, "a.localhost": false, "intranet": false, "printer.local": false, "keys.internal": false, "1.0.0.127.in-addr.arpa": false,
+		"127.0.0.1:1": false, "10.0.0.1": false, "[::1]": false, "[::ffff:10.0.0.1]": false, "127.1": false, "0x7f.1": false, "2130706433": false, ".": false} {
+		if err := oauth.CheckKeysURL("https://" + host + "/jwks"); (err == nil) != want {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
 func TestOnlyPublicAddressesAreReachable(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]bool{"8.8.8.8": true, "2606:4700::1111": true, "127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false,
