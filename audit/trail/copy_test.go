@@ -52,7 +52,7 @@ func TestChainMovesIntoADatabaseAndBack(t *testing.T) {
 		if rep := verifyForm(t, moved); !rep.OK() || rep.Events != 50 || rep.Witnessed != 50 {
 			t.Errorf("%+v", rep)
 		}
-		if _, err := Open(t.Context(), moved); !errors.Is(err, ErrCorrupt) {
+		if _, err := Open(t.Context(), moved); !errors.Is(err, ErrMoved) {
 			t.Errorf("a node continued a chain that was moved: %v", err)
 		}
 		opt.Origin, opt.Keys = "n2", src.Keys
@@ -111,7 +111,7 @@ func history(t *testing.T, opt Options) {
 	}
 	opt.Origin = "n1"
 	opt.Witness = ""
-	if _, err := Open(t.Context(), opt); !errors.Is(err, ErrCorrupt) {
+	if _, err := Open(t.Context(), opt); !errors.Is(err, ErrMoved) {
 		t.Errorf("a chain of the history was continued: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func (t *files) load(ctx context.Context) (st start, err error) {
 		return st, err
 	}
 	if _, err := os.Stat(filepath.Join(t.dir, historyName, t.name)); err == nil {
-		return st, fmt.Errorf("%w: the chain %s was moved here and is only read; give this node another name", ErrCorrupt, t.name)
+		return st, fmt.Errorf("chain %s: %w", t.name, ErrMoved)
 	}
 	if t.origin, err = t.loadOrigin(); err != nil {
 		return st, err

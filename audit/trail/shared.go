@@ -41,7 +41,7 @@ func (s *shared) load(ctx context.Context) (st start, err error) {
 		return st, err
 	}
 	if _, err := one(ctx, s.log, kindHistory+s.name); err == nil {
-		return st, fmt.Errorf("%w: the chain %s was moved here and is only read; give this node another name", ErrCorrupt, s.name)
+		return st, fmt.Errorf("chain %s: %w", s.name, ErrMoved)
 	} else if !errors.Is(err, repository.ErrNotFound) {
 		return st, err
 	}

@@ -34,6 +34,8 @@ import (
 var (
 	// ErrCorrupt means that stored bytes are not what this trail wrote.
 	ErrCorrupt = errors.New("audit trail is corrupt")
+	// ErrMoved means that the chain was moved here from elsewhere and is only read.
+	ErrMoved = errors.New("the audit chain was moved here and is only read; give this node another name (--node)")
 	// ErrNotFound means that no event has the sequence number.
 	ErrNotFound = errors.New("no such audit event")
 	// ErrLocked means that another process has the chain open.
@@ -91,7 +93,8 @@ const closeGrace = 5 * time.Second
 // Open opens or creates the node's chain, cuts a torn tail that was never
 // acknowledged, and starts its goroutines. It refuses with ErrCorrupt a trail
 // that lost acknowledged records or contradicts its checkpoints or the witness,
-// and with ErrLocked a chain that another process writes. In a database it waits
+// with ErrLocked a chain that another process writes, and with ErrMoved one that
+// was moved here. In a database it waits
 // until the lease of a process that was killed has ended.
 func Open(ctx context.Context, opt Options) (*Trail, error) {
 	if err := opt.Validate(); err != nil {
