@@ -6,37 +6,8 @@
 // Steps that need an interaction which the CapabilityStatement does not claim
 // are named and left out; every other step must succeed.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'fhir-kit-client';
-
-const startLimit = 60_000; // milliseconds
-
-// demoServer starts the binary on a folder of its own.
-async function demoServer(binary) {
-  const dir = mkdtempSync(join(tmpdir(), 'fieldseal-client-'));
-  const args = ['serve', '--demo', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--metrics='];
-  const child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  const ended = new Promise((done) => child.once('exit', done));
-  const stop = async () => {
-    child.kill('SIGTERM');
-    await ended;
-    rmSync(dir, { recursive: true, force: true });
-  };
-  for (const deadline = Date.now() + startLimit; Date.now() < deadline; await sleep(50)) {
-    try {
-      const { base, tokens } = JSON.parse(readFileSync(join(dir, 'data', 'demo-credentials.json')));
-      if ((await fetch(base.replace(/\/fhir$/, '/readyz'))).ok) return { base, token: tokens.integration, stop };
-    } catch {
-      // not there yet
-    }
-  }
-  await stop();
-  throw new Error('the server was not ready in time');
-}
+import { demoServer } from './server.mjs';
 
 const tag = `session-${Date.now().toString(36)}`;
 const system = 'urn:client-session';
@@ -219,9 +190,9 @@ if (!target) {
   console.error('usage: node session.mjs PATH_OF_FIELDSEAL | BASE_URL TOKEN');
   process.exit(2);
 }
-const server = target.includes('://') ? { base: target, token, stop: async () => {} } : await demoServer(target);
+const server = target.includes('://') ? { base: target, tokens: { integration: token }, stop: async () => {} } : await demoServer(target);
 try {
-  await session(new Client({ baseUrl: server.base, bearerToken: server.token }));
+  await session(new Client({ baseUrl: server.base, bearerToken: server.tokens.integration }));
 } finally {
   await server.stop();
 }
