@@ -2,9 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -17,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/keyset"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -26,7 +24,6 @@ const (
 	maxAssertionLife  = 5 * time.Minute
 	clockSkew         = 30 * time.Second // of iat and nbf alone; exp has none
 	maxIDBytes        = 256              // of jti
-	minRSABits        = 2048
 )
 
 // algorithms are the signatures that SMART allows. No other is parsed, none
@@ -119,53 +116,24 @@ func (s *Server) consume(ctx context.Context, c client.Client, claims jwt.Claims
 // type that its algorithm needs. A header that brings or points at a key is
 // refused, except for the registered URL, and nothing of it is fetched.
 func (s *Server) assertionKey(ctx context.Context, c client.Client, h jose.Header) (any, error) {
-	if h.KeyID == "" || len(h.KeyID) > maxIDBytes || h.JSONWebKey != nil {
+	if err := keyset.Named(h, c.KeysURL); err != nil {
 		return nil, errAssertion
-	}
-	for name, value := range h.ExtraHeaders {
-		switch name {
-		case "jku":
-			if c.KeysURL == "" || value != c.KeysURL {
-				return nil, errAssertion
-			}
-		case "x5u", "x5c", "crit", "jwk":
-			return nil, errAssertion
-		}
 	}
 	set, err := s.keys.of(ctx, c, h.KeyID)
 	if err != nil {
 		return nil, err
 	}
-	var found []any
-	for _, k := range set.Key(h.KeyID) {
-		if usable(k, jose.SignatureAlgorithm(h.Algorithm)) {
-			found = append(found, k.Key)
-		}
-	}
-	if len(found) != 1 { // two keys with one kid and type: nobody can tell whose word it is
+	key, err := keyset.Select(set, h.KeyID, h.Algorithm)
+	if err != nil {
 		return nil, errAssertion
 	}
-	return found[0], nil
-}
-
-// usable reports whether a key is for signatures by the algorithm.
-func usable(k jose.JSONWebKey, alg jose.SignatureAlgorithm) bool {
-	if k.Use != "" && k.Use != "sig" || k.Algorithm != "" && k.Algorithm != string(alg) {
-		return false
-	}
-	switch key := k.Key.(type) {
-	case *rsa.PublicKey:
-		return alg == jose.RS384 && key.N.BitLen() >= minRSABits
-	case *ecdsa.PublicKey:
-		return alg == jose.ES384 && key.Curve == elliptic.P384()
-	}
-	return false
+	return key, nil
 }
 
 // CheckKeys refuses a key set by which no assertion could be verified, and one
 // that holds private keys or ambiguous ones.
 func CheckKeys(text []byte) error {
-	set, err := parseKeys(text)
+	set, err := keyset.Parse(text)
 	if err != nil {
 		return err
 	}
@@ -182,16 +150,9 @@ func CheckKeys(text []byte) error {
 		seen[n] = true
 	}
 	for _, alg := range algorithms {
-		if slices.ContainsFunc(set.Keys, func(k jose.JSONWebKey) bool { return usable(k, alg) }) {
+		if slices.ContainsFunc(set.Keys, func(k jose.JSONWebKey) bool { return keyset.Usable(k, alg) }) {
 			return nil
 		}
 	}
 	return errors.New("the key set holds no key for RS384 (RSA of 2048 bits at least) or ES384 (P-384)")
-}
-
-func parseKeys(text []byte) (set jose.JSONWebKeySet, err error) {
-	if err := json.Unmarshal(text, &set); err != nil {
-		return set, errors.New("the key set is not readable")
-	}
-	return set, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/fieldseal/fieldseal/authz/keyset"
 )
 
 // internalDomains are names that no public one ends with (RFC 6761, RFC 6762,
@@ -22,7 +24,7 @@ func CheckKeysURL(text string) error {
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if a, err := netip.ParseAddr(host); err == nil {
-		if !public(a.Unmap()) {
+		if !keyset.Public(a.Unmap()) {
 			return errors.New("the key set lies at an address that is not public")
 		}
 		return nil

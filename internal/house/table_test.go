@@ -53,6 +53,7 @@ var floors = map[string]int{
 	"repository/sealed":      4,
 
 	"authz/consent":   5,
+	"authz/keyset":    5,
 	"authz/glass":     5,
 	"authz/policy":    5,
 	"authz/pseudonym": 5,
@@ -132,7 +133,7 @@ var walls = map[string][]string{
 	"golang.org/x/time":                             {"fhir/rest"},
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
-	"github.com/go-jose":                            {"authz/oauth"},
+	"github.com/go-jose":                            {"authz/oauth", "authz/keyset"},
 	"github.com/ory":                                {"authz/oauth"},
 	"golang.org/x/sys/unix":                         {"audit/trail", "crypto/kms/localfile", "internal/adminapi", "repository/localstore"},
 	"github.com/fieldseal/fieldseal/fhir/fhirtest":  {}, // test data is no part of the product

@@ -1,4 +1,0 @@
-package oauth
-
-// Public is public, for tests.
-var Public = public
