@@ -64,9 +64,11 @@ type Client struct {
 	Origins []string `json:"origins,omitempty"`
 	// Introspects lets the client ask about tokens of others, as a resource
 	// server does.
-	Introspects bool      `json:"introspects,omitempty"`
-	Created     time.Time `json:"created"`
-	Disabled    time.Time `json:"disabled,omitzero"`
+	Introspects bool `json:"introspects,omitempty"`
+	// Launches lets the client start apps with context, as an EHR does.
+	Launches bool      `json:"launches,omitempty"`
+	Created  time.Time `json:"created"`
+	Disabled time.Time `json:"disabled,omitzero"`
 }
 
 // Service reports whether the client is a backend service.
@@ -124,6 +126,9 @@ func (c Client) validateAuth(fault func(string, ...any)) {
 	}
 	if u, err := url.Parse(c.KeysURL); c.KeysURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "") {
 		fault("the URL of the key set is not https")
+	}
+	if c.Launches && slices.Contains(c.Scopes, smart.Launch) {
+		fault("a client starts apps or is one that is started")
 	}
 	if c.Introspects && c.Auth == Public {
 		fault("a public client cannot introspect")

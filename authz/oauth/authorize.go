@@ -61,15 +61,30 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) er
 	if err := s.acceptableRequest(r.Form, ar); err != nil {
 		return err
 	}
-	a := Asked{Client: c, Scopes: ar.GetRequestedScopes(), Launch: r.Form.Get("launch"),
+	launch := r.Form.Get("launch")
+	l, err := s.launched(r.Context(), launch, ar.GetRequestedScopes(), c)
+	if err != nil {
+		return err
+	}
+	a := Asked{Client: c, Scopes: l.offered(ar.GetRequestedScopes()), Launch: l,
 		Prompt: r.Form.Get("prompt"), MaxAge: r.Form.Get("max_age"), Hint: r.Form.Get("login_hint")}
 	d, err := s.Interaction.Ask(w, r, a)
-	if err != nil || d == nil {
+	if err == nil && d == nil { // there is a page to answer
+		return nil
+	}
+	if l != nil && (err == nil || errors.Is(err, ErrDeclined)) {
+		err = errors.Join(err, s.useLaunch(r.Context(), launch, a))
+	}
+	if err == nil && l != nil {
+		err = s.fits(r.Context(), a, d)
+	}
+	if err == nil {
+		err = d.sound(a)
+	}
+	if err != nil {
 		return err
 	}
-	if err := d.sound(a); err != nil {
-		return err
-	}
+	d.Claims.Context = l.context(s.endpoint(stylePath()), d.Claims.Patient)
 	return s.grantCode(w, r, ar, *d)
 }
 

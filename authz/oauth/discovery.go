@@ -33,7 +33,7 @@ func (s *Server) metadata() map[string]any {
 		m["response_types_supported"] = []string{"code"}
 		m["grant_types_supported"] = []string{"authorization_code", "refresh_token", "client_credentials"}
 		m["token_endpoint_auth_methods_supported"] = append([]string{"none"}, userMethods...)
-		m["scopes_supported"] = []string{smart.OpenID, smart.FHIRUser, smart.Launch, smart.LaunchPatient, smart.OfflineAccess, smart.OnlineAccess,
+		m["scopes_supported"] = []string{smart.OpenID, smart.FHIRUser, smart.Launch, smart.LaunchPatient, smart.LaunchEncounter, smart.OfflineAccess, smart.OnlineAccess,
 			"patient/*.cruds", "user/*.cruds", "system/*.cruds"}
 	}
 	return m

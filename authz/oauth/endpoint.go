@@ -36,8 +36,8 @@ func (s *Server) open(document []byte) http.HandlerFunc {
 	}
 }
 
-// private is around the endpoints that clients post forms to: nothing is kept
-// by caches, errors included, and scripts read answers only from origins that a
+// private is around the endpoints that clients post to: nothing is kept by
+// caches, errors included, and scripts read answers only from origins that a
 // client registered.
 func (s *Server) private(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -57,10 +57,16 @@ func (s *Server) private(next http.HandlerFunc) http.HandlerFunc {
 			s.refuse(w, r, "invalid_request", http.StatusMethodNotAllowed)
 			return
 		}
-		if !s.form(w, r) {
-			return
-		}
 		next(w, r)
+	}
+}
+
+// formed is around the endpoints that take a form.
+func (s *Server) formed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.form(w, r) {
+			next(w, r)
+		}
 	}
 }
 

@@ -83,7 +83,7 @@ func TestIntrospectionTellsOwnTokensOnly(t *testing.T) {
 		return n.post("/introspect", url.Values{"client_assertion_type": {jwtBearer}, "client_assertion": {n.goodAssertion("gateway").sign(t)}, "token": {tok}})
 	}
 	for name, a := range map[string]answer{"own": ask("app", secret, got.text("access_token")), "a resource server": gateway(got.text("access_token"))} {
-		if a.body["active"] != true || a.text("client_id") != "app" || a.text("scope") != appScopes || a.text("patient") != "p1" || a.text("encounter") != "e1" ||
+		if a.body["active"] != true || a.text("client_id") != "app" || a.text("scope") != appScopes || a.text("patient") != "p1" || a.body["need_patient_banner"] != true ||
 			a.text("fhirUser") != base+"/Practitioner/dr" || a.body["exp"] == nil || a.text("sub") == "" || a.text("iss") != issuer {
 			t.Errorf("%s: %v", name, a.body)
 		}

@@ -13,10 +13,12 @@ import (
 
 // event is what is recorded of a token request.
 type event struct {
-	subtype string // token-issue, token-refresh, token-revoke, authorize, failure
+	subtype string // token-issue, token-refresh, token-revoke, authorize, launch, failure
 	reason  string // of a failure: a code of the server's own
 	claims  token.Claims
 	client  string
+	// entities are what it concerns, if anything but the agent.
+	entities []audit.Entity
 }
 
 type peerKey struct{}
@@ -36,7 +38,7 @@ func (s *Server) record(ctx context.Context, e event) error {
 	if e.client == "" {
 		e.client = e.claims.Client
 	}
-	_, err := s.Recorder.Record(ctx, audit.Event{Kind: audit.Login, Subtype: e.subtype, Action: audit.Execute, Outcome: outcome, Reason: e.reason,
+	_, err := s.Recorder.Record(ctx, audit.Event{Kind: audit.Login, Subtype: e.subtype, Action: audit.Execute, Outcome: outcome, Reason: e.reason, Entities: e.entities,
 		Agent: audit.Agent{Subject: e.claims.Account, Who: e.claims.Who, Client: e.client, Roles: e.claims.Roles, Purpose: e.claims.Purpose, Address: peer}})
 	return err
 }
@@ -59,6 +61,7 @@ var standard = map[string]string{
 	"invalid_scope":             "a scope is unknown, malformed or more than was registered or granted",
 	"access_denied":             "the request was declined",
 	"login_required":            "the user must log in",
+	"invalid_token":             "the bearer token is missing, invalid, expired or revoked",
 	"server_error":              "the server cannot answer",
 	"temporarily_unavailable":   "the server cannot answer at the moment",
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/oauth/oauthtest"
@@ -115,7 +116,7 @@ func newTables() tables {
 
 func clinician() token.Claims {
 	return token.Claims{Account: "user:dr", Roles: []string{"role:clinician"}, Who: "Practitioner/dr", Patient: "p1", AMR: []string{"pwd", "otp"},
-		AuthTime: time.Unix(1_700_000_000, 0), Purpose: "TREAT", Context: map[string]any{"encounter": "e1", "need_patient_banner": true}}
+		AuthTime: time.Unix(1_700_000_000, 0), Purpose: "TREAT"}
 }
 
 func open(t testing.TB, s tables, change func(*oauth.Options)) *node {
@@ -126,7 +127,7 @@ func open(t testing.TB, s tables, change func(*oauth.Options)) *node {
 	n.must(err)
 	n.clients = client.New(client.Options{Table: s.oauth, PRF: prf, CheckKeys: oauth.CheckKeys, Now: s.clock.Now})
 	o := oauth.Options{Base: base, Issuer: issuer, Table: s.oauth, Clients: n.clients, Tokens: n.tokens, PRF: prf,
-		Recorder: s.rec, Gatekeeper: s.rec, Interaction: s.person, Now: s.clock.Now}
+		Recorder: s.rec, Gatekeeper: s.rec, Interaction: s.person, Charts: ward{}, Now: s.clock.Now}
 	if change != nil {
 		change(&o)
 	}
@@ -142,6 +143,20 @@ func (n *node) must(err error) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// ward lets the physician see one patient, an encounter and a study of it.
+type ward struct{}
+
+func (ward) Sees(_ context.Context, account, patient, encounter string, references []string) error {
+	seen := account == "user:dr" && (patient == "" || patient == "p1") && (encounter == "" || encounter == "e1")
+	for _, r := range references {
+		seen = seen && r == "ImagingStudy/i1"
+	}
+	if !seen {
+		return authz.ErrDenied
+	}
+	return nil
 }
 
 const appScopes = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.rs user/*.rs"

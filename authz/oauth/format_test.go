@@ -15,8 +15,8 @@ import (
 // frozenRows is testdata/format/v1: every kind of row, and the secrets that
 // open them. They never guarded anything.
 type frozenRows struct {
-	Code, Refresh, Used, Secret string
-	Rows                        []frozenRow
+	Code, Refresh, Used, Launch, Secret string
+	Rows                                []frozenRow
 }
 
 type frozenRow struct {
@@ -44,7 +44,7 @@ func TestFrozenRowsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(kinds) != 6 {
+	if len(kinds) != 7 {
 		t.Fatalf("kinds %v", kinds)
 	}
 	n := open(t, s, nil)
@@ -56,6 +56,10 @@ func TestFrozenRowsOpen(t *testing.T) {
 	}
 	if a := n.post("/token", redemption("app", f.Code)); a.status != http.StatusOK || a.text("encounter") != "e1" {
 		t.Errorf("code: %d %v", a.status, a.body)
+	}
+	_, to, _ := n.authorize(launchQuery("launched", f.Launch))
+	if a := n.post("/token", redemption("launched", to.Get("code"))); a.status != http.StatusOK || a.text("encounter") != "e1" || a.text("intent") != "reconcile" {
+		t.Errorf("launch: %d %v", a.status, a.body)
 	}
 	if a := n.post("/token", refresh("app", f.Refresh)); a.status != http.StatusOK || a.text("scope") != appScopes {
 		t.Errorf("refresh token: %d %v", a.status, a.body)

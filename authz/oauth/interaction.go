@@ -29,7 +29,8 @@ type Interaction interface {
 	// from being sent by another's page (CSRF).
 	Ask(w http.ResponseWriter, r *http.Request, a Asked) (*Decision, error)
 	// Renew returns what the claims of an account are now, when a refresh token
-	// is used: roles may have changed since. ErrDeclined ends the authorisation.
+	// is used: roles may have changed since. Patient and context stay as they
+	// are. ErrDeclined ends the authorisation.
 	Renew(ctx context.Context, c token.Claims) (token.Claims, error)
 }
 
@@ -37,7 +38,11 @@ type Interaction interface {
 type Asked struct {
 	Client client.Client
 	Scopes []string
-	Launch string // of an EHR launch; empty: standalone
+	// Launch is what an EHR started the app with; nil: standalone. Its patient
+	// needs no picker and must be that of the claims; its user must be the one
+	// who decides. The value is consumed when Ask returns a decision or
+	// ErrDeclined.
+	Launch *Launch
 	Prompt string // login, none, consent or empty
 	MaxAge string // seconds since the login, or empty
 	Hint   string // login_hint
@@ -49,8 +54,8 @@ type Decision struct {
 	// finer alternatives among them.
 	Scopes []string
 	// Claims say who logged in and how (Account, Roles, Who, Orgs, Purpose,
-	// Purposes, AMR, AuthTime), and the patient and context of the launch. Client
-	// and Scopes are filled in.
+	// Purposes, AMR, AuthTime), and for which patient. Client, Scopes and Context
+	// are filled in.
 	Claims token.Claims
 }
 

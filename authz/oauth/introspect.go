@@ -89,7 +89,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) revokeRefresh(r *http.Request, c registered, secret string) error {
-	row, _, req, err := s.store.readSecret(r.Context(), refreshes, secret)
+	row, req, err := s.store.readSecret(r.Context(), refreshes, secret)
 	if errors.Is(err, fosite.ErrNotFound) || err == nil && row.Client != c.ID {
 		return nil
 	}

@@ -33,6 +33,7 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/repository"
@@ -70,6 +71,8 @@ type Options struct {
 	// Interaction asks people; nil offers no authorization endpoint, so that
 	// backend services alone get tokens.
 	Interaction Interaction
+	// Charts say what users may see; nil offers no launch by an EHR.
+	Charts Charts
 	// Capabilities are what the interaction adds to smart-configuration.
 	Capabilities []string
 	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
@@ -135,12 +138,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 func (s *Server) route() {
 	s.paths = map[string]http.HandlerFunc{
 		s.configurationPath(): s.open(s.smartConfiguration()),
-		Path + "/token":       s.private(s.token), Path + "/introspect": s.private(s.introspect), Path + "/revoke": s.private(s.revoke),
+		Path + "/token":       s.private(s.formed(s.token)), Path + "/introspect": s.private(s.formed(s.introspect)), Path + "/revoke": s.private(s.formed(s.revoke)),
 	}
 	if s.Interaction != nil {
 		s.paths[Path+"/.well-known/openid-configuration"] = s.open(s.openIDConfiguration())
 		s.paths[Path+"/jwks"] = s.open(s.signer.public())
 		s.paths[Path+"/authorize"] = s.authorize
+		s.paths[Path+"/"+stylePath()] = s.open(style)
+		if s.Charts != nil {
+			s.paths[Path+"/launch"] = s.private(s.launch)
+		}
 	}
 }
 
@@ -177,5 +184,5 @@ func (s *Server) endpoint(name string) string { return s.Issuer + "/" + name }
 
 // unavailable reports whether an error is that of a part that may come back.
 func unavailable(err error) bool {
-	return errors.Is(err, repository.ErrUnavailable) || errors.Is(err, audit.ErrUnavailable)
+	return errors.Is(err, repository.ErrUnavailable) || errors.Is(err, audit.ErrUnavailable) || errors.Is(err, authz.ErrNoPolicy)
 }

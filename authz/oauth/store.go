@@ -35,6 +35,7 @@ type kind string
 const (
 	codes     kind = "code"
 	refreshes kind = "refresh"
+	launches  kind = "launch"
 )
 
 // keepUsed is how long a used secret is remembered, so that its reuse is
@@ -44,15 +45,15 @@ const keepUsed = 24 * time.Hour
 // sealedPurpose separates the keys that one secret gives.
 const sealedPurpose = "fieldseal oauth row 1"
 
-// secretRow is the stored value of a code or refresh token.
+// secretRow is the stored value of a code, refresh token or launch.
 type secretRow struct {
 	Format  int    `json:"format"`
 	Client  string `json:"client"`
-	Grant   string `json:"grant"`   // the family
+	Grant   string `json:"grant"`   // the family; none of a launch
 	Expires int64  `json:"expires"` // seconds since the Unix epoch
 	Keep    int64  `json:"keep"`    // when the row may be removed
 	Used    int64  `json:"used"`    // 0 = not yet
-	Request []byte `json:"request"` // request, sealed under the secret
+	Request []byte `json:"request"` // request or Launch, sealed under the secret
 }
 
 // bound is the associated data: a row cannot be moved to another secret or
@@ -77,14 +78,18 @@ func secretKey(k kind, secret string) []byte {
 }
 
 func (s *store) createSecret(ctx context.Context, k kind, secret string, r fosite.Requester, life time.Duration) error {
-	expires := s.Now().Add(life)
-	row := secretRow{Format: 1, Client: r.GetClient().GetID(), Grant: r.GetID(), Expires: expires.Unix(), Keep: expires.Add(keepUsed).Unix()}
 	plain, err := json.Marshal(request{At: r.GetRequestedAt(), Requested: r.GetRequestedScopes(), Granted: r.GetGrantedScopes(),
 		Form: r.GetRequestForm(), Session: r.GetSession().(*session)})
 	if err != nil {
 		return fmt.Errorf("encoding an authorization: %w", err)
 	}
-	key := secretKey(k, secret)
+	return s.putSecret(ctx, k, secret, secretRow{Client: r.GetClient().GetID(), Grant: r.GetID()}, life, plain)
+}
+
+// putSecret stores what a drawn secret stands for, sealed under the secret.
+func (s *store) putSecret(ctx context.Context, k kind, secret string, row secretRow, life time.Duration, plain []byte) (err error) {
+	expires, key := s.Now().Add(life), secretKey(k, secret)
+	row.Format, row.Expires, row.Keep = 1, expires.Unix(), expires.Add(keepUsed).Unix()
 	if row.Request, err = token.SealUnder(secret, sealedPurpose, plain, row.bound(key)); err != nil {
 		return err
 	}
@@ -96,9 +101,9 @@ func (s *store) createSecret(ctx context.Context, k kind, secret string, r fosit
 	return err
 }
 
-// readSecret returns the row of a secret and the request it stands for. What is
-// unknown, expired, altered or of a client that is gone is fosite.ErrNotFound.
-func (s *store) readSecret(ctx context.Context, k kind, secret string) (row secretRow, revision uint64, r *fosite.Request, err error) {
+// openSecret returns the row of a secret and what it stands for. What is
+// unknown, expired or altered is fosite.ErrNotFound.
+func (s *store) openSecret(ctx context.Context, k kind, secret string) (row secretRow, revision uint64, plain []byte, err error) {
 	key := secretKey(k, secret)
 	stored, err := s.Table.Get(ctx, key)
 	if errors.Is(err, repository.ErrNotFound) {
@@ -110,23 +115,35 @@ func (s *store) readSecret(ctx context.Context, k kind, secret string) (row secr
 	if json.Unmarshal(stored.Value, &row) != nil || row.Format != 1 || s.Now().Unix() >= row.Expires {
 		return row, 0, nil, fosite.ErrNotFound
 	}
-	plain, err := token.OpenUnder(secret, sealedPurpose, row.Request, row.bound(key))
-	var kept request
-	if err != nil || json.Unmarshal(plain, &kept) != nil || kept.Session == nil {
+	if plain, err = token.OpenUnder(secret, sealedPurpose, row.Request, row.bound(key)); err != nil {
 		return row, 0, nil, fosite.ErrNotFound
+	}
+	return row, stored.Revision, plain, nil
+}
+
+// readSecret returns the row of a code or refresh token and the request it
+// stands for, or fosite.ErrNotFound, also for a client that is gone.
+func (s *store) readSecret(ctx context.Context, k kind, secret string) (row secretRow, r *fosite.Request, err error) {
+	row, _, plain, err := s.openSecret(ctx, k, secret)
+	if err != nil {
+		return row, nil, err
+	}
+	var kept request
+	if json.Unmarshal(plain, &kept) != nil || kept.Session == nil {
+		return row, nil, fosite.ErrNotFound
 	}
 	c, err := s.GetClient(ctx, row.Client)
 	if err != nil {
-		return row, 0, nil, err
+		return row, nil, err
 	}
-	return row, stored.Revision, &fosite.Request{ID: row.Grant, RequestedAt: kept.At, Client: c, RequestedScope: kept.Requested,
+	return row, &fosite.Request{ID: row.Grant, RequestedAt: kept.At, Client: c, RequestedScope: kept.Requested,
 		GrantedScope: kept.Granted, Form: kept.Form, Session: kept.Session}, nil
 }
 
 // useSecret consumes a secret by compare-and-set: of any number of concurrent
 // calls, on any nodes, one succeeds and all others are used.
 func (s *store) useSecret(ctx context.Context, k kind, secret string, used error) error {
-	row, revision, _, err := s.readSecret(ctx, k, secret)
+	row, revision, _, err := s.openSecret(ctx, k, secret)
 	switch {
 	case err != nil:
 		return err
@@ -148,7 +165,7 @@ func (s *store) useSecret(ctx context.Context, k kind, secret string, used error
 // getSecret returns the request of a secret, with the error used when it was
 // consumed.
 func (s *store) getSecret(ctx context.Context, k kind, secret string, used error) (fosite.Requester, error) {
-	row, _, r, err := s.readSecret(ctx, k, secret)
+	row, r, err := s.readSecret(ctx, k, secret)
 	if err != nil {
 		return nil, err
 	}

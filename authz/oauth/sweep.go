@@ -10,11 +10,11 @@ import (
 )
 
 // Sweep removes rows that nothing depends on any more (used jti, codes, refresh
-// tokens and grants whose time has passed) and returns how many. Call it every
+// tokens, launches and grants whose time has passed) and returns how many. Call it every
 // few minutes; it may run on several nodes at once.
 func (s *Server) Sweep(ctx context.Context) (n int, err error) {
 	now := s.Now().Unix()
-	for _, prefix := range []string{"jti/", string(codes) + "/", string(refreshes) + "/", "grant/"} {
+	for _, prefix := range []string{"jti/", string(codes) + "/", string(refreshes) + "/", string(launches) + "/", "grant/"} {
 		var old []repository.Row
 		for stored, err := range s.Table.Scan(ctx, []byte(prefix)) {
 			if err != nil {

@@ -84,6 +84,7 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 		if err != nil {
 			return err
 		}
+		claims.Patient, claims.Context = sess.Claims.Patient, sess.Claims.Context
 		sess.Claims = claims
 		return narrow(ar, sess, strings.Fields(r.PostForm.Get("scope")))
 	}

@@ -36,7 +36,30 @@ var contextual = []string{OpenID, FHIRUser, OfflineAccess, OnlineAccess, Launch,
 
 // Contextual reports whether a scope is one of those that ask for context,
 // identity or refresh instead of data.
-func Contextual(scope string) bool { return slices.Contains(contextual, scope) }
+func Contextual(scope string) bool {
+	if slices.Contains(contextual, scope) {
+		return true
+	}
+	_, _, ok := LaunchType(scope)
+	return ok
+}
+
+// LaunchType reads a scope that asks for a resource in the context of the
+// launch, launch/TYPE or launch/TYPE?role=ROLE, TYPE in small letters (SMART App
+// Launch 2.2, scopes for requesting context data). Patients and encounters have
+// scopes of their own, with a role only they are of this kind.
+func LaunchType(scope string) (typ, role string, ok bool) {
+	rest, ok := strings.CutPrefix(scope, Launch+"/")
+	typ, role, narrowed := strings.Cut(rest, "?role=")
+	own := !narrowed && (typ == "patient" || typ == "encounter")
+	if !ok || own || typ == "" || len(scope) > maxQuery || strings.ContainsFunc(typ, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return "", "", false
+	}
+	if narrowed && (role == "" || strings.ContainsFunc(role, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' || r == '&' })) {
+		return "", "", false
+	}
+	return typ, role, true
+}
 
 // Level says for whose data a scope is.
 type Level string

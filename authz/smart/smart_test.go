@@ -85,3 +85,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// SMART App Launch 2.2, scopes for requesting context data.
+func TestLaunchTypeNamesATypeAndARole(t *testing.T) {
+	t.Parallel()
+	for scope, want := range map[string][2]string{
+		"launch/imagingstudy":                     {"imagingstudy", ""},
+		"launch/list?role=https://e.example/home": {"list", "https://e.example/home"},
+		"launch/patient?role=https://e.example/x": {"patient", "https://e.example/x"},
+	} {
+		if typ, role, ok := LaunchType(scope); !ok || typ != want[0] || role != want[1] || !Contextual(scope) {
+			t.Errorf("%s: %q %q %v", scope, typ, role, ok)
+		}
+	}
+	for _, scope := range []string{"", "launch", "launch/", "launch/patient", "launch/encounter", "launch/ImagingStudy", "launch/list?role=", "launch/list?x=1",
+		"launch/list?role=a b", `launch/list?role="`, "launch/list?role=a&role=b", "launch/list/x", "launches/list", "launch/" + strings.Repeat("x", maxQuery)} {
+		if _, _, ok := LaunchType(scope); ok {
+			t.Errorf("%q is one", scope)
+		}
+	}
+}

@@ -45,6 +45,7 @@ func newClientAdd() *cobra.Command {
 	f.StringArrayVar(&in.Roles, "role", nil, "`role` of a backend service, role:NAME; may be repeated")
 	f.StringVar(&in.Purpose, "purpose", "", "purpose of use of a backend service's requests; TREAT when empty")
 	f.BoolVar(&in.Introspects, "introspect", false, "may ask about tokens of others, as a resource server does")
+	f.BoolVar(&in.Launches, "launches", false, "may start apps with context, as an EHR does")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		in.ID, in.Auth, in.Scopes = args[0], client.Auth(auth), strings.Fields(scopes)

@@ -20,7 +20,7 @@ func (a *App) openOAuth(ctx context.Context) (err error) {
 	table := a.store.Table("oauth")
 	a.clients = client.New(client.Options{Table: table, PRF: a.ring.StorageID, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL})
 	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
-		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Peer: a.handler.Peer, Log: a.log})
+		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office, Peer: a.handler.Peer, Log: a.log})
 	return err
 }
 
