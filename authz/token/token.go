@@ -1,5 +1,6 @@
 // Package token issues and verifies the opaque bearer tokens of the own
-// issuer. It is the only place that builds an authz.Subject.
+// issuer, and admits those of external issuers that External verified. It is
+// the only place that builds an authz.Subject.
 //
 // Start with New, Issue and Verify. A token is "fst_" and 256 random bits. The
 // table row is found by the SHA-256 hash of the token and is the final record:
@@ -63,6 +64,8 @@ type Options struct {
 	// AllowDemo accepts and issues tokens of DemoClient, which may live for
 	// ever. Set it only in the development profile on a loopback listener.
 	AllowDemo bool
+	// External verifies tokens of other issuers; nil accepts none.
+	External External
 	// Now is time.Now when nil.
 	Now func() time.Time
 }
@@ -85,6 +88,7 @@ type Issuer struct {
 	table     repository.Table
 	storageID func(resourceType, id string) repository.StorageID
 	allowDemo bool
+	external  External
 	now       func() time.Time
 	cache     cache
 }
@@ -97,7 +101,7 @@ func New(o Options) (*Issuer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Issuer{table: o.Table, storageID: o.StorageID, allowDemo: o.AllowDemo, now: o.Now,
+	return &Issuer{table: o.Table, storageID: o.StorageID, allowDemo: o.AllowDemo, external: o.External, now: o.Now,
 		cache: cache{m: make(map[[sha256.Size]byte]entry)}}, nil
 }
 
@@ -126,7 +130,7 @@ func (i *Issuer) Store(ctx context.Context, opaque string, c Claims) (expires ti
 	if err != nil {
 		return expires, err
 	}
-	if len(opaque) != tokenLen || !strings.HasPrefix(opaque, Prefix) {
+	if !opaqueForm(opaque) {
 		return expires, ErrInvalid
 	}
 	h := header{Format: 1, Client: c.Client, Account: i.pseudonym(c.Account), Issued: i.now().Unix()}
@@ -145,8 +149,12 @@ func (i *Issuer) Store(ctx context.Context, opaque string, c Claims) (expires ti
 }
 
 // Inspect returns what a token that is in force says and when it was issued
-// and ends, the zero time for never; the errors are those of Verify.
+// and ends, the zero time for never; the errors are those of Verify. Tokens of
+// other issuers are for those to tell about: ErrInvalid.
 func (i *Issuer) Inspect(ctx context.Context, bearer string) (c Claims, issued, expires time.Time, err error) {
+	if !opaqueForm(bearer) {
+		return c, issued, expires, ErrInvalid
+	}
 	if _, err := i.Verify(ctx, bearer, ""); err != nil {
 		return c, issued, expires, err
 	}
@@ -167,19 +175,28 @@ func (i *Issuer) Inspect(ctx context.Context, bearer string) (c Claims, issued, 
 	return c, time.Unix(h.Issued, 0), expires, nil
 }
 
+// opaqueForm reports whether a text looks like a token that was drawn here.
+func opaqueForm(bearer string) bool {
+	return len(bearer) == tokenLen && strings.HasPrefix(bearer, Prefix)
+}
+
 // Verify returns the subject of a bearer token, or ErrInvalid, ErrExpired or
 // ErrRevoked. Any other error means that the table could not answer: deny
 // (503). Address is the network address of the peer.
 func (i *Issuer) Verify(ctx context.Context, bearer, address string) (authz.Subject, error) {
-	if len(bearer) != tokenLen || !strings.HasPrefix(bearer, Prefix) {
-		return authz.Subject{}, ErrInvalid
+	load := i.load
+	if !opaqueForm(bearer) {
+		if !i.foreignForm(bearer) {
+			return authz.Subject{}, ErrInvalid
+		}
+		load = i.loadExternal
 	}
 	hash := sha256.Sum256([]byte(bearer))
 	now := i.now()
 	e, ok := i.cache.get(hash, now)
 	if !ok {
 		var err error
-		if e, err = i.load(ctx, bearer, hash, now); err != nil {
+		if e, err = load(ctx, bearer, hash, now); err != nil {
 			return authz.Subject{}, err
 		}
 	}
