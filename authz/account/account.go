@@ -2,7 +2,7 @@
 // and groups, the FHIR resource that stands for them, the organizations they act
 // for, and whose proxy they are.
 //
-// Start with Directory. Claims turns an account into what a token says;
+// Start with Directory. Link says who an account is at another issuer. Claims turns an account into what a token says;
 // authz/token issues it.
 //
 // Security notes: rows are sealed, since an account of a patient or of a proxy
@@ -17,6 +17,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ var (
 	ErrDisabled = errors.New("the account is disabled or has ended")
 	// ErrContext means that the account may not act for the patient.
 	ErrContext = errors.New("the account may not act for this patient")
+	// ErrLinked means that the identity belongs to another account.
+	ErrLinked = errors.New("the identity belongs to another account")
 	// ErrInvalid means that a record breaks a rule.
 	ErrInvalid = errors.New("the account is refused")
 )
@@ -65,6 +68,30 @@ type Account struct {
 	Disabled    bool         `json:"disabled,omitempty"`
 	Until       time.Time    `json:"until,omitzero"` // zero: no end
 	Delegations []Delegation `json:"delegations,omitempty"`
+	// Identities are who the account is at other issuers.
+	Identities []Identity `json:"identities,omitempty"`
+}
+
+// Identity is a person or service as another issuer knows it (OpenID Connect
+// Core §2: iss and sub together are unique and never reassigned; an e-mail
+// address is neither).
+type Identity struct {
+	Issuer  string `json:"issuer"` // URL, exactly as in the issuer's tokens
+	Subject string `json:"sub"`
+}
+
+// maxIdentities bounds the row of an account.
+const maxIdentities = 20
+
+func (i Identity) check() error {
+	u, err := url.Parse(i.Issuer)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(i.Issuer) > 500 {
+		return errors.New("an issuer is an https URL without query and fragment")
+	}
+	if i.Subject == "" || len(i.Subject) > 255 || strings.ContainsFunc(i.Subject, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("a sub has 1 to 255 ASCII characters (OpenID Connect Core §2)")
+	}
+	return nil
 }
 
 // Delegation lets a related person read for a patient.
@@ -119,6 +146,14 @@ func (a *Account) Check() error {
 	}
 	for i := range a.Delegations {
 		if err := a.Delegations[i].check(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(a.Identities) > maxIdentities {
+		fault("an account has at most %d identities at other issuers", maxIdentities)
+	}
+	for _, i := range a.Identities {
+		if err := i.check(); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -1,7 +1,9 @@
 package account
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -199,22 +201,41 @@ func TestDirectoryKeepsAccountsSealed(t *testing.T) {
 
 // What a release stored, every later one reads (docs/format/account.md). The
 // seal has frozen rows of its own in crypto/keyring.
-func TestFrozenRecordReads(t *testing.T) {
+func TestFrozenRecordsRead(t *testing.T) {
 	t.Parallel()
-	b, err := os.ReadFile("testdata/format/v1/account.json")
-	if err != nil {
-		t.Fatal(err)
+	for version, identities := range map[int][]Identity{1: nil, 2: {portal}} {
+		folder := fmt.Sprintf("testdata/format/v%d/", version)
+		table := keyringtest.NewTable()
+		d := NewDirectory(table, unsealed{})
+		put := func(key []byte, file string) {
+			b, err := os.ReadFile(folder + file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			value, err := json.Marshal(row{version, b})
+			if err != nil {
+				t.Fatal(err)
+			}
+			table.Put(key, value)
+		}
+		put(d.key("user:parent"), "account.json")
+		want := parent()
+		want.Until, want.Orgs, want.Identities = now.Add(24*time.Hour), []string{"o1"}, identities
+		if got, err := d.Get(t.Context(), "user:parent"); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("format %d: %+v %v", version, got, err)
+		}
+		if version == 1 {
+			continue
+		}
+		put(d.identityKey(portal), "identity.txt")
+		if got, err := d.Identified(t.Context(), portal); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("format %d: %+v %v", version, got, err)
+		}
 	}
-	table, plain := keyringtest.NewTable(), unsealed{}
-	d := NewDirectory(table, plain)
-	value, err := encode(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table.Put(d.key("user:parent"), value)
-	want := parent()
-	want.Until, want.Orgs = now.Add(24*time.Hour), []string{"o1"}
-	if got, err := d.Get(t.Context(), "user:parent"); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v %v", got, err)
+	table := keyringtest.NewTable()
+	d := NewDirectory(table, unsealed{})
+	table.Put(d.key("user:parent"), []byte(`{"format":3,"sealed":"e30="}`))
+	if _, err := d.Get(t.Context(), "user:parent"); !errors.Is(err, repository.ErrCorrupt) {
+		t.Errorf("a row of a later format: %v", err)
 	}
 }

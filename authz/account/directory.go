@@ -31,7 +31,9 @@ func NewDirectory(t repository.Table, s Sealer) *Directory { return &Directory{t
 const (
 	tableName = "accounts"
 	rowPrefix = "account/"
-	format    = 1
+	// format 2 may hold identities; rows of format 1 hold none. A binary that
+	// knows only format 1 does not open later ones, so that it drops nothing.
+	format = 2
 )
 
 // row is the stored value.
@@ -68,7 +70,7 @@ func (d *Directory) get(ctx context.Context, subject string) (a Account, revisio
 
 func (d *Directory) decode(r repository.Row) (a Account, err error) {
 	var v row
-	if json.Unmarshal(r.Value, &v) != nil || v.Format != format {
+	if json.Unmarshal(r.Value, &v) != nil || v.Format < 1 || v.Format > format {
 		return a, fmt.Errorf("stored account: %w", repository.ErrCorrupt)
 	}
 	plain, err := d.seal.OpenRow(v.Sealed, tableName, r.Key)

@@ -26,8 +26,8 @@ func (o *Office) createAccount(ctx context.Context, a Actor, in AccountRequest) 
 	if err := o.mayChange(a, in.Account.Subject, in.Reason); err != nil {
 		return nil, err
 	}
-	if len(in.Account.Delegations) > 0 {
-		return nil, refuse("delegations are granted by an operation of their own")
+	if len(in.Account.Delegations)+len(in.Account.Identities) > 0 {
+		return nil, refuse("delegations and identities are given by operations of their own")
 	}
 	if err := in.Account.Check(); err != nil {
 		return nil, err

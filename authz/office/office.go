@@ -51,10 +51,10 @@ func refuse(format string, args ...any) error { return &Refusal{Text: fmt.Sprint
 // the request; the others are faults of the server.
 func refused(err error) error {
 	var faults policy.Problems
-	for _, known := range []error{archive.ErrUnknown, archive.ErrStale, account.ErrUnknown, account.ErrExists, account.ErrInvalid, account.ErrDisabled,
+	for _, known := range []error{archive.ErrUnknown, archive.ErrStale, account.ErrUnknown, account.ErrExists, account.ErrLinked, account.ErrInvalid, account.ErrDisabled,
 		account.ErrContext, policy.ErrSelfTest, archive.ErrReason, authz.ErrNoPolicy} {
 		if errors.Is(err, known) {
-			return &Refusal{Text: err.Error(), Conflict: errors.Is(err, archive.ErrStale) || errors.Is(err, account.ErrExists), cause: err}
+			return &Refusal{Text: err.Error(), Conflict: errors.Is(err, archive.ErrStale) || errors.Is(err, account.ErrExists) || errors.Is(err, account.ErrLinked), cause: err}
 		}
 	}
 	if errors.As(err, &faults) {
@@ -154,6 +154,8 @@ func operations() map[string]operation {
 		"user/list":       take((*Office).listAccounts),
 		"user/delegate":   take((*Office).delegate),
 		"user/undelegate": take((*Office).undelegate),
+		"user/link":       take((*Office).link),
+		"user/unlink":     take((*Office).unlink),
 	}
 }
 

@@ -175,6 +175,7 @@ func TestWithoutTheTrailNothingHappens(t *testing.T) {
 			"user/create":    `{"account":{"subject":"user:new"},"reason":"x"}`, "user/change": `{"subject":"user:nurse","reason":"x","disable":true}`,
 			"user/show": `{"subject":"user:nurse"}`, "user/delegate": `{"subject":"user:nurse","patient":"p1","scopes":["patient/*.rs"],"until":"2030-01-01T00:00:00Z","reason":"x"}`,
 			"user/undelegate": `{"subject":"user:nurse","delegation":"x","reason":"x"}`,
+			"user/link":       `{"subject":"user:nurse","identity":{"issuer":"https://idp.example","sub":"1"},"reason":"x"}`,
 		}[name]
 		if body == "" {
 			body = "{}"

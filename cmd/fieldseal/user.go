@@ -20,7 +20,8 @@ func newUser() *cobra.Command {
 			"A changed account loses its tokens: it logs in anew with what is in force then.",
 		Example: "  fieldseal user create --data DIR --role role:nurse --link Practitioner/p1 --reason 'new on ward 3' user:ann\n  fieldseal user list --data DIR",
 		Args:    cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newUserCreate(), newUserChange(), newUserShow(), newUserList(), newUserDelegate(), newUserUndelegate())
+	c.AddCommand(newUserCreate(), newUserChange(), newUserShow(), newUserList(), newUserDelegate(), newUserUndelegate(),
+		newUserLink(), newUserUnlink())
 	return c
 }
 
@@ -132,6 +133,9 @@ func ending(disabled bool, until time.Time) string {
 func printAccount(w io.Writer, a account.Account) {
 	fmt.Fprintf(w, "%s %s\n  roles   %s\n  groups  %s\n  links   %s\n  orgs    %s\n", a.Subject, ending(a.Disabled, a.Until),
 		strings.Join(a.Roles, " "), strings.Join(a.Groups, " "), strings.Join(a.Links, " "), strings.Join(a.Orgs, " "))
+	for _, i := range a.Identities {
+		fmt.Fprintf(w, "  at      %s is %q\n", i.Issuer, i.Subject)
+	}
 	for _, d := range a.Delegations {
 		state := "until " + d.Until.Format(time.RFC3339)
 		if !d.Revoked.IsZero() {
