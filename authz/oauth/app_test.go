@@ -318,6 +318,35 @@ func TestRefreshRotatesAndNarrows(t *testing.T) {
 	n.refused("after three months", n.post("/token", refresh("app", fourth.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
 }
 
+// TestPublicAppRefreshesWithoutItsName: SMART names no client_id there. Who has
+// to authenticate does, and the reuse of a token is noticed all the same.
+func TestPublicAppRefreshesWithoutItsName(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	n.app("app", client.Public)
+	nameless := func(token string) url.Values {
+		form := refresh("app", token)
+		form.Del("client_id")
+		return form
+	}
+	first := n.granted("app", appScopes)
+	second := n.post("/token", nameless(first.text("refresh_token")))
+	if second.status != http.StatusOK || second.text("patient") != "p1" {
+		t.Fatalf("%d %v", second.status, second.body)
+	}
+	n.refused("unknown", n.post("/token", nameless(token.Draw("fsr_"))), http.StatusBadRequest, "invalid_grant")
+	n.refused("none", n.post("/token", nameless("")), http.StatusBadRequest, "invalid_grant")
+	empty := refresh("app", second.text("refresh_token"))
+	empty.Set("client_id", "")
+	n.refused("an empty name", n.post("/token", empty), http.StatusUnauthorized, "invalid_client")
+	secret := n.app("confidential", client.SecretPost)
+	form := redemption("confidential", n.code("confidential", appScopes))
+	form.Set("client_secret", secret)
+	n.refused("an app with a secret", n.post("/token", nameless(n.post("/token", form).text("refresh_token"))), http.StatusUnauthorized, "invalid_client")
+	n.refused("reuse", n.post("/token", nameless(first.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
+	n.refused("its family", n.post("/token", nameless(second.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
+}
+
 func TestReusedRefreshTokenEndsTheFamily(t *testing.T) {
 	t.Parallel()
 	s := newTables()

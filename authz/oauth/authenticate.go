@@ -16,11 +16,12 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // authenticate implements fosite.ClientAuthenticationStrategy: by exactly the
 // method that the client is registered with, and by one method only (RFC 6749
-// §2.3). Every failure is invalid_client.
+// §2.3). Every failure is invalid_client, but for a refresh token that alone
+// would have named the client.
 func (s *Server) authenticate(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
 	c, err := s.identify(ctx, r, form)
 	if err != nil {
-		if unavailable(err) || ctx.Err() != nil {
+		if unavailable(err) || ctx.Err() != nil || errors.Is(err, fosite.ErrInvalidGrant) {
 			return nil, err
 		}
 		return nil, fosite.ErrInvalidClient.WithWrap(err)
@@ -53,11 +54,29 @@ func (s *Server) identify(ctx context.Context, r *http.Request, form url.Values)
 	case posted:
 		return s.bySecret(ctx, form.Get("client_id"), form.Get("client_secret"), client.SecretPost)
 	}
-	c, err := s.Clients.Get(ctx, form.Get("client_id"))
+	id = form.Get("client_id")
+	if !form.Has("client_id") && form.Get("grant_type") == "refresh_token" {
+		var err error
+		if id, err = s.holder(ctx, form.Get("refresh_token")); err != nil {
+			return client.Client{}, err
+		}
+	}
+	c, err := s.Clients.Get(ctx, id)
 	if err == nil && c.Auth != client.Public {
 		err = errMethod
 	}
 	return c, err
+}
+
+// holder is the client that a refresh token belongs to. SMART App Launch 2.2
+// names no client_id among the parameters of a refresh, and public apps send
+// none; the token itself says whose it is.
+func (s *Server) holder(ctx context.Context, token string) (id string, err error) {
+	row, _, _, err := s.store.openSecret(ctx, refreshes, token)
+	if errors.Is(err, fosite.ErrNotFound) {
+		return "", fosite.ErrInvalidGrant
+	}
+	return row.Client, err
 }
 
 func (s *Server) bySecret(ctx context.Context, id, secret string, by client.Auth) (client.Client, error) {
