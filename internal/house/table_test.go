@@ -66,6 +66,7 @@ var floors = map[string]int{
 	"authz/office":         7,
 	"fhir/interaction":     6,
 
+	"authz/login":       7,
 	"authz/oauth":       7,
 	"fhir/rest":         7,
 	"internal/node":     7,
@@ -135,6 +136,8 @@ var walls = map[string][]string{
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
 	"github.com/go-jose":                            {"authz/oauth", "authz/keyset"},
 	"github.com/ory":                                {"authz/oauth"},
+	"github.com/go-webauthn":                        {"authz/login"},
+	"github.com/pquerna":                            {"authz/login"},
 	"golang.org/x/sys/unix":                         {"audit/trail", "crypto/kms/localfile", "internal/adminapi", "repository/localstore"},
 	"github.com/fieldseal/fieldseal/fhir/fhirtest":  {}, // test data is no part of the product
 	"github.com/fieldseal/fieldseal/internal/house": {},
@@ -145,7 +148,7 @@ const apiOnlyFrom = 1
 
 // testPackages end in one of these: real fakes and contract suites, importable
 // from _test.go files and from each other, never by the product.
-var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest", "oauthtest"}
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest", "oauthtest", "logintest"}
 
 // callers says which package alone may call a constructor whose result is
 // trusted elsewhere.
