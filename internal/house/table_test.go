@@ -72,6 +72,7 @@ var floors = map[string]int{
 	"internal/node":     7,
 	"internal/adminapi": 8,
 
+	"authz/login/logintest":            0,
 	"authz/oauth/oauthtest":            8,
 	"internal/config":                  8,
 	"internal/importer":                8,
