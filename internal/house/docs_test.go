@@ -87,3 +87,33 @@ func TestDocumentLinksResolve(t *testing.T) {
 		}
 	}
 }
+
+// Every requirement on the authorization server has a line with a test
+// (access.md, SMART 1 to 13).
+func TestEveryRequirementOfSMARTNamesItsTest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "docs/smart.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n## Requirements and their tests\n")
+	if !found {
+		t.Fatal("docs/smart.md has no table of requirements")
+	}
+	named := map[string]int{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || strings.TrimSpace(cells[0]) == "" {
+			continue
+		}
+		if len(quotedTest.FindAllString(cells[2], -1)) != 1 {
+			t.Errorf("no single test: %s", line)
+		}
+		named[strings.TrimSpace(cells[0])]++
+	}
+	for _, item := range strings.Fields("1 2 3 4 5 6 7 8 9 10 11 12 13") {
+		if named[item] == 0 {
+			t.Errorf("requirement %s has no test", item)
+		}
+	}
+}
