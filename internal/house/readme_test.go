@@ -60,16 +60,31 @@ func tour(t *testing.T, page, heading string) []block {
 // that was started for it, so that the README cannot rot; and behind it, in the
 // same shell, the tour of docs/policy.md.
 func TestReadmeTourWorks(t *testing.T) {
-	for _, tool := range []string{"bash", "curl", "sed"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the tour needs %s", tool)
-		}
-	}
 	blocks, policy := tour(t, "README.md", "A five-minute tour"), tour(t, "docs/policy.md", "A tour: a research project")
 	if len(blocks) < 9 || len(policy) < 8 {
 		t.Fatalf("the tours have %d and %d blocks; fences or headings changed", len(blocks), len(policy))
 	}
-	blocks = append(blocks, policy...)
+	walkTour(t, append(blocks, policy...), "bash", "curl", "sed")
+}
+
+// TestSMARTTourWorks runs what docs/smart.md shows to developers of services
+// and apps.
+func TestSMARTTourWorks(t *testing.T) {
+	blocks := tour(t, "docs/smart.md", "A backend service in five steps")
+	if len(blocks) < 6 {
+		t.Fatalf("the tour has %d blocks; fences or headings changed", len(blocks))
+	}
+	walkTour(t, blocks, "bash", "curl", "sed", "openssl")
+}
+
+// walkTour runs blocks against a demo server of their own.
+func walkTour(t *testing.T, blocks []block, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the tour needs %s", tool)
+		}
+	}
 	dir := t.TempDir()
 	binary, data := filepath.Join(dir, "fieldseal"), filepath.Join(dir, "data")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/fieldseal")
