@@ -135,7 +135,7 @@ func register(t testing.TB, s *server, id string, scopes string, more ...string)
 	b := newBackend(t, id)
 	args := append([]string{"client", "add", id, "--data", s.dir, "--name", "Lab feed", "--jwks", keyFile(t, b.ecJWK(t), b.rsaJWK()),
 		"--role", "role:integration", "--scope", scopes}, more...)
-	if code, stdout, stderr := command(t, args...); code != 0 || stdout != "" {
+	if code, stdout, stderr := command(t, args...); code != 0 || strings.TrimSpace(stdout) != "registered "+id {
 		t.Fatalf("client add: %d %q %s", code, stdout, stderr)
 	}
 	return b
