@@ -3,7 +3,7 @@ package trace
 // Interaction is what a client asked for.
 type Interaction uint8
 
-// The interactions, by FHIR's names.
+// The interactions, by FHIR's and OAuth's names.
 const (
 	Other Interaction = iota
 	Read
@@ -18,10 +18,16 @@ const (
 	Transaction
 	Capabilities
 	Operation
+	Token // and the following: the endpoints of the authorization server
+	Authorize
+	Introspect
+	Revoke
+	Launch
 )
 
 var interactionNames = [...]string{"fhir.other", "fhir.read", "fhir.vread", "fhir.update", "fhir.patch", "fhir.delete",
-	"fhir.create", "fhir.history", "fhir.search", "fhir.batch", "fhir.transaction", "fhir.capabilities", "fhir.operation"}
+	"fhir.create", "fhir.history", "fhir.search", "fhir.batch", "fhir.transaction", "fhir.capabilities", "fhir.operation",
+	"oauth.token", "oauth.authorize", "oauth.introspect", "oauth.revoke", "oauth.launch"}
 
 func (i Interaction) spanName() string {
 	if int(i) < len(interactionNames) {

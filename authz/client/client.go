@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/smart"
+	"github.com/fieldseal/fieldseal/authz/token"
 )
 
 // ErrClient means that a client must not be registered as described.
@@ -65,10 +66,37 @@ type Client struct {
 	// Introspects lets the client ask about tokens of others, as a resource
 	// server does.
 	Introspects bool `json:"introspects,omitempty"`
+	// AccessSeconds and RefreshSeconds are how long its tokens live; 0 is the
+	// server's setting.
+	AccessSeconds  int64 `json:"access_seconds,omitempty"`
+	RefreshSeconds int64 `json:"refresh_seconds,omitempty"`
 	// Launches lets the client start apps with context, as an EHR does.
 	Launches bool      `json:"launches,omitempty"`
 	Created  time.Time `json:"created"`
 	Disabled time.Time `json:"disabled,omitzero"`
+}
+
+// MaxRefreshLifetime bounds how long a refresh token may live without use.
+const MaxRefreshLifetime = 366 * 24 * time.Hour
+
+// AccessLifetime is the client's own, or that of the server. Backend services
+// have at most their five minutes (access.md, SMART 9).
+func (c Client) AccessLifetime(server time.Duration) time.Duration {
+	if c.Service() {
+		server = token.ServiceLifetime
+	}
+	if c.AccessSeconds > 0 {
+		return time.Duration(c.AccessSeconds) * time.Second
+	}
+	return server
+}
+
+// RefreshLifetime is the client's own, or that of the server.
+func (c Client) RefreshLifetime(server time.Duration) time.Duration {
+	if c.RefreshSeconds > 0 {
+		return time.Duration(c.RefreshSeconds) * time.Second
+	}
+	return server
 }
 
 // Service reports whether the client is a backend service.
@@ -101,6 +129,7 @@ func (c Client) Validate() error {
 		}
 	}
 	c.validateScopes(fault)
+	c.validateLifetimes(fault)
 	return errors.Join(errs...)
 }
 
@@ -132,6 +161,22 @@ func (c Client) validateAuth(fault func(string, ...any)) {
 	}
 	if c.Introspects && c.Auth == Public {
 		fault("a public client cannot introspect")
+	}
+}
+
+func (c Client) validateLifetimes(fault func(string, ...any)) {
+	most := token.MaxLifetime
+	if c.Service() {
+		most = token.ServiceLifetime
+	}
+	if c.AccessSeconds < 0 || c.AccessLifetime(0) > most {
+		fault("the lifetime of its access tokens is at most %v", most)
+	}
+	if c.RefreshSeconds < 0 || c.RefreshLifetime(0) > MaxRefreshLifetime || c.Service() && c.RefreshSeconds != 0 {
+		fault("the lifetime of its refresh tokens is at most %v; a backend service has none", MaxRefreshLifetime)
+	}
+	if !c.Service() && c.Purpose != "" {
+		fault("an app asks for the purpose of its user")
 	}
 }
 

@@ -113,6 +113,13 @@ func TestFaultyClientsAreRefused(t *testing.T) {
 		{"no keys", service(), func(c *Client) { c.Keys = nil }, "Key Set"},
 		{"keys twice", service(), func(c *Client) { c.KeysURL = "https://lab.example/jwks" }, "Key Set"},
 		{"keys by http", service(), func(c *Client) { c.Keys, c.KeysURL = nil, "http://lab.example/jwks" }, "https"},
+		{"a long life of an app's tokens", app(), func(c *Client) { c.AccessSeconds = 3601 }, "at most 1h"},
+		{"a long life of a service's tokens", service(), func(c *Client) { c.AccessSeconds = 301 }, "at most 5m"},
+		{"a life below nothing", app(), func(c *Client) { c.AccessSeconds, c.RefreshSeconds = -1, -1 }, "refresh tokens"},
+		{"refresh tokens for ever", app(), func(c *Client) { c.RefreshSeconds = 1 << 33 }, "refresh tokens"},
+		{"refresh tokens of a service", service(), func(c *Client) { c.RefreshSeconds = 60 }, "has none"},
+		{"a purpose of an app", app(), func(c *Client) { c.Purpose = "HRESCH" }, "purpose"},
+		{"an EHR that is launched", app(), func(c *Client) { c.Scopes, c.Launches = []string{"launch", "user/*.rs"}, true }, "started"},
 		{"keys that are none", service(), func(c *Client) { c.Keys = []byte(`{}`) }, "no key"},
 	} {
 		c := row.from

@@ -444,3 +444,40 @@ func TestClientsAuthenticateByTheirMethodOnly(t *testing.T) {
 	}
 	n.refused("two Authorization headers", n.post("/token", form("basic"), with("basic", basic), func(r *http.Request) { r.Header.Add("Authorization", "Basic x") }), http.StatusBadRequest, "invalid_request")
 }
+
+// access.md, SMART 8 and 9: lifetimes are settings of the server and of each
+// client, and end with the account.
+func TestLifetimesAreSettings(t *testing.T) {
+	t.Parallel()
+	n := open(t, newTables(), func(o *oauth.Options) { o.AccessLifetime, o.RefreshLifetime = 30*time.Minute, 200*24*time.Hour })
+	n.app("usual", client.Public)
+	_, err := n.clients.Add(t.Context(), client.Client{ID: "own", Name: "own", Auth: client.Public, Redirects: []string{redirect}, Scopes: strings.Fields(appScopes),
+		AccessSeconds: 120, RefreshSeconds: 3600})
+	n.must(err)
+	usual, own := n.granted("usual", appScopes), n.granted("own", appScopes)
+	if usual.body["expires_in"] != 1800.0 || own.body["expires_in"] != 120.0 {
+		t.Errorf("%v %v", usual.body, own.body)
+	}
+	ending := clinician()
+	ending.Lifetime = 90 * time.Second
+	n.person.Login(ending)
+	code := n.code("usual", appScopes)
+	late := n.code("usual", appScopes)
+	n.clock.Advance(30 * time.Second)
+	if a := n.post("/token", redemption("usual", code)); a.body["expires_in"] != 60.0 {
+		t.Errorf("an account that ends: %v", a.body)
+	}
+	ending.Lifetime = time.Millisecond
+	n.person.Login(ending)
+	n.refused("an account that has ended", n.post("/token", redemption("usual", n.code("usual", appScopes))), http.StatusBadRequest, "invalid_grant")
+	n.person.Login(clinician())
+	if a := n.post("/token", redemption("usual", late)); a.body["expires_in"] != 60.0 {
+		t.Errorf("%v", a.body)
+	}
+	n.clock.Advance(time.Hour)
+	n.refused("the client's own life", n.post("/token", refresh("own", own.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
+	n.clock.Advance(199 * 24 * time.Hour)
+	if a := n.post("/token", refresh("usual", usual.text("refresh_token"))); a.status != http.StatusOK || a.body["expires_in"] != 1800.0 {
+		t.Errorf("after 199 days: %d %v", a.status, a.body)
+	}
+}

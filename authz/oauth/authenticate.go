@@ -26,6 +26,12 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, form url.Val
 		}
 		return nil, fosite.ErrInvalidClient.WithWrap(err)
 	}
+	// Only now it is this client that asks: nobody uses up another's share.
+	if c.Auth != client.Public {
+		if err := s.admit(c); err != nil {
+			return nil, err
+		}
+	}
 	return registered{c}, nil
 }
 

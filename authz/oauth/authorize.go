@@ -11,6 +11,7 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/internal/limit"
 )
 
 // parameters are those of an authorization request; pages add their own.
@@ -27,6 +28,11 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
 	r = withPeer(r, s.Peer(r))
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+	if wait, ok := s.byNetwork.Admit(limit.Network(s.Peer(r)), s.Now()); !ok {
+		h.Set("Retry-After", limit.Seconds(wait))
+		s.page(w, r, http.StatusTooManyRequests)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		h.Set("Allow", "GET, POST")
 		s.page(w, r, http.StatusMethodNotAllowed)
@@ -112,6 +118,9 @@ func (s *Server) grantCode(w http.ResponseWriter, r *http.Request, ar fosite.Aut
 		ar.GrantScope(scope)
 	}
 	sess := &session{Claims: d.Claims, Nonce: r.Form.Get("nonce")}
+	if d.Claims.Lifetime > 0 {
+		sess.Until = s.Now().Add(d.Claims.Lifetime)
+	}
 	sess.Claims.Client, sess.Claims.Scopes, sess.Claims.Lifetime = "", nil, 0
 	resp, err := s.provider.NewAuthorizeResponse(r.Context(), ar, sess)
 	if err != nil {
@@ -153,6 +162,7 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, add url.Values
 		s.page(w, r, http.StatusBadRequest)
 		return
 	}
+	note(w, add.Get("error"))
 	q := to.Query()
 	for name, values := range add {
 		q[name] = values
@@ -165,11 +175,16 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, add url.Values
 // page says to a person that a request cannot be answered, without a redirect
 // and without anything of the request.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, status int) {
-	s.Gatekeeper.RecordPreAuth(s.Peer(r), "invalid-authorization-request")
+	reason := "invalid-authorization-request"
 	text := "The app that sent you here is not registered with this address, or its request is not readable. Nothing was shared."
-	if status == http.StatusServiceUnavailable {
+	switch status {
+	case http.StatusServiceUnavailable:
 		text = "The server cannot answer at the moment. Nothing was shared."
+	case http.StatusTooManyRequests:
+		reason, text = "throttled", "Too many requests come from your network. Wait a little and try again. Nothing was shared."
 	}
+	s.Gatekeeper.RecordPreAuth(s.Peer(r), reason)
+	note(w, "page")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(`<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -12,19 +13,25 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/internal/limit"
 )
 
 // open serves a document that everybody may read, scripts of any origin too
 // (SMART App Launch 2.2, conformance: CORS).
-func (s *Server) open(document []byte) http.HandlerFunc {
+func (s *Server) open(document func(context.Context) ([]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("X-Content-Type-Options", "nosniff")
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
+			text, err := document(r.Context())
+			if err != nil {
+				s.fail(w, r, nil, err)
+				return
+			}
 			h.Set("Content-Type", "application/json") // whatever Accept says
-			_, _ = w.Write(document)
+			_, _ = w.Write(text)
 		case http.MethodOptions:
 			h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
 			h.Set("Access-Control-Allow-Headers", "Accept, Content-Type")
@@ -34,6 +41,11 @@ func (s *Server) open(document []byte) http.HandlerFunc {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
 	}
+}
+
+// fixed is a document that does not change.
+func fixed(text []byte) func(context.Context) ([]byte, error) {
+	return func(context.Context) ([]byte, error) { return text, nil }
 }
 
 // private is around the endpoints that clients post to: nothing is kept by
@@ -47,6 +59,10 @@ func (s *Server) private(next http.HandlerFunc) http.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		s.cors(w, r)
 		r = withPeer(r, s.Peer(r))
+		if wait, ok := s.byNetwork.Admit(limit.Network(s.Peer(r)), s.Now()); !ok && r.Method != http.MethodOptions {
+			s.fail(w, r, nil, throttled{wait})
+			return
+		}
 		switch {
 		case r.Method == http.MethodOptions:
 			h.Set("Allow", "OPTIONS, POST")
@@ -106,6 +122,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, code string, sta
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body map[string]any) {
+	code, _ := body["error"].(string)
+	note(w, code)
 	text, err := json.Marshal(body)
 	if err != nil { // strings, numbers and what was read from JSON
 		status, text = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
@@ -129,6 +147,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, c fosite.Client, e
 	case "temporarily_unavailable":
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
+	}
+	var slow throttled
+	if errors.As(err, &slow) {
+		code, status = "temporarily_unavailable", http.StatusTooManyRequests
+		w.Header().Set("Retry-After", limit.Seconds(slow.wait))
+		s.Gatekeeper.RecordPreAuth(s.Peer(r), "throttled")
+		s.write(w, status, map[string]any{"error": code, "error_description": "the caller asks more often than it may"})
+		return
 	}
 	if known, ok := c.(registered); ok && status != http.StatusUnauthorized {
 		if aerr := s.record(r.Context(), event{subtype: "failure", reason: code, client: known.ID}); aerr != nil {

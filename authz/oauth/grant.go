@@ -114,6 +114,7 @@ func (s *store) CreateAccessTokenSession(ctx context.Context, secret string, r f
 	if sess.narrowed != nil {
 		c.Scopes = sess.narrowed
 	}
+	c.Lifetime = s.accessLifetime(r.GetClient().(registered), sess)
 	expires, err := s.Tokens.Store(ctx, secret, c)
 	if err != nil {
 		return err
@@ -135,6 +136,19 @@ func (s *store) CreateAccessTokenSession(ctx context.Context, secret string, r f
 		return s.revokeTokens(ctx, g)
 	}
 	return nil
+}
+
+// accessLifetime is that of the client or of the server, and never beyond what
+// the claims or the decision allow.
+func (s *Server) accessLifetime(c registered, sess *session) time.Duration {
+	life := c.AccessLifetime(s.AccessLifetime)
+	if sess.Claims.Lifetime > 0 {
+		life = min(life, sess.Claims.Lifetime)
+	}
+	if !sess.Until.IsZero() {
+		life = min(life, sess.Until.Sub(s.Now()))
+	}
+	return life
 }
 
 // GetAccessTokenSession and DeleteAccessTokenSession are for fosite's own

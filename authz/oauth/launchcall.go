@@ -90,6 +90,9 @@ func (s *Server) ehr(r *http.Request) (authz.Subject, error) {
 	if errors.Is(err, client.ErrUnknown) || err == nil && (!c.Launches || foreign(r, registered{c})) {
 		return subject, errNoRight
 	}
+	if err == nil {
+		err = s.admit(c)
+	}
 	return subject, err
 }
 

@@ -33,9 +33,11 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/internal/limit"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -77,9 +79,18 @@ type Options struct {
 	Capabilities []string
 	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
 	RefreshLifetime time.Duration
+	// AccessLifetime of apps with a user; 0 means token.DefaultLifetime.
+	AccessLifetime time.Duration
 	// Reachable says which addresses key sets are fetched from; nil means
 	// public ones only.
 	Reachable func(netip.Addr) bool
+	// Limits are those of single clients, taken when a client is authenticated;
+	// PerNetwork is that of all who call from one network, taken before anything
+	// is looked at. The zero ones do not limit.
+	Limits     limit.Limits
+	PerNetwork limit.Limit
+	// Tracer makes spans; nil makes none.
+	Tracer *trace.Tracer
 	// Transport is for key sets, with TLS; nil means the system's roots.
 	Transport *http.Transport
 	// Peer is the network address of the caller; nil means that of the
@@ -92,13 +103,16 @@ type Options struct {
 // Server is the authorization server. It is safe for concurrent use.
 type Server struct {
 	Options
-	provider *fosite.Fosite
-	config   *fosite.Config
-	store    *store
-	keys     *keySets
-	signer   *signer // nil without OpenID Connect
-	paths    map[string]http.HandlerFunc
-	origins  origins
+	provider  *fosite.Fosite
+	config    *fosite.Config
+	store     *store
+	keys      *keySets
+	signing   *signing // nil without OpenID Connect
+	paths     map[string]http.HandlerFunc
+	origins   origins
+	meter     *meter
+	byClient  *limit.Limiter
+	byNetwork *limit.Limiter
 }
 
 // New returns a server; it panics when a required option is missing, which is a
@@ -113,18 +127,21 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.RefreshLifetime == 0 {
 		o.RefreshLifetime = DefaultRefreshLifetime
 	}
+	if o.AccessLifetime == 0 {
+		o.AccessLifetime = token.DefaultLifetime
+	}
 	if o.Peer == nil {
 		o.Peer = connectionPeer
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o}
+	s := &Server{Options: o, meter: newMeter(), byClient: limit.New(o.Limits), byNetwork: limit.New(limit.Limits{Default: o.PerNetwork})}
 	s.store = &store{Server: s}
 	s.keys = newKeySets(o)
 	if o.Interaction != nil {
 		var err error
-		if s.signer, err = s.openSigner(ctx); err != nil {
+		if s.signing, err = s.openSigning(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -137,16 +154,18 @@ func New(ctx context.Context, o Options) (*Server, error) {
 // only with an Interaction.
 func (s *Server) route() {
 	s.paths = map[string]http.HandlerFunc{
-		s.configurationPath(): s.open(s.smartConfiguration()),
-		Path + "/token":       s.private(s.formed(s.token)), Path + "/introspect": s.private(s.formed(s.introspect)), Path + "/revoke": s.private(s.formed(s.revoke)),
+		s.configurationPath(): s.open(fixed(s.smartConfiguration())),
+		Path + "/token":       s.watch(trace.Token, s.private(s.formed(s.token))),
+		Path + "/introspect":  s.watch(trace.Introspect, s.private(s.formed(s.introspect))),
+		Path + "/revoke":      s.watch(trace.Revoke, s.private(s.formed(s.revoke))),
 	}
 	if s.Interaction != nil {
-		s.paths[Path+"/.well-known/openid-configuration"] = s.open(s.openIDConfiguration())
-		s.paths[Path+"/jwks"] = s.open(s.signer.public())
-		s.paths[Path+"/authorize"] = s.authorize
-		s.paths[Path+"/"+stylePath()] = s.open(style)
+		s.paths[Path+"/.well-known/openid-configuration"] = s.open(fixed(s.openIDConfiguration()))
+		s.paths[Path+"/jwks"] = s.open(s.signing.public)
+		s.paths[Path+"/authorize"] = s.watch(trace.Authorize, s.authorize)
+		s.paths[Path+"/"+stylePath()] = s.open(fixed(style))
 		if s.Charts != nil {
-			s.paths[Path+"/launch"] = s.private(s.launch)
+			s.paths[Path+"/launch"] = s.watch(trace.Launch, s.private(s.launch))
 		}
 	}
 }

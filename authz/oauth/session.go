@@ -14,6 +14,9 @@ import (
 type session struct {
 	Claims token.Claims `json:"claims"`
 	Nonce  string       `json:"nonce,omitempty"`
+	// Until bounds the access tokens of a code: an account or a delegation may
+	// end before.
+	Until time.Time `json:"until,omitzero"`
 
 	narrowed []string // scopes of this access token, when fewer were asked for at refresh
 	expires  map[fosite.TokenType]time.Time

@@ -208,9 +208,9 @@ func (s *store) DeletePKCERequestSession(context.Context, string) error { return
 // Refresh tokens.
 
 func (s *store) CreateRefreshTokenSession(ctx context.Context, secret, _ string, r fosite.Requester) error {
-	life := OnlineLifetime
-	if slices.Contains(r.GetGrantedScopes(), smart.OfflineAccess) {
-		life = s.RefreshLifetime
+	life := r.GetClient().(registered).RefreshLifetime(s.RefreshLifetime)
+	if !slices.Contains(r.GetGrantedScopes(), smart.OfflineAccess) {
+		life = min(life, OnlineLifetime)
 	}
 	if err := s.prolongGrant(ctx, r.GetID(), s.Now().Add(life)); err != nil {
 		return err

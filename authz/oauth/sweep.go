@@ -10,9 +10,12 @@ import (
 )
 
 // Sweep removes rows that nothing depends on any more (used jti, codes, refresh
-// tokens, launches and grants whose time has passed) and returns how many. Call it every
+// tokens, launches, grants and signing keys whose time has passed) and returns how many. Call it every
 // few minutes; it may run on several nodes at once.
 func (s *Server) Sweep(ctx context.Context) (n int, err error) {
+	if n, err = s.sweepSigning(ctx); err != nil {
+		return n, err
+	}
 	now := s.Now().Unix()
 	for _, prefix := range []string{"jti/", string(codes) + "/", string(refreshes) + "/", string(launches) + "/", "grant/"} {
 		var old []repository.Row

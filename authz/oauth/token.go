@@ -85,8 +85,13 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 			return err
 		}
 		claims.Patient, claims.Context = sess.Claims.Patient, sess.Claims.Context
-		sess.Claims = claims
-		return narrow(ar, sess, strings.Fields(r.PostForm.Get("scope")))
+		sess.Claims, sess.Until = claims, time.Time{}
+		if err := narrow(ar, sess, strings.Fields(r.PostForm.Get("scope"))); err != nil {
+			return err
+		}
+	}
+	if s.accessLifetime(c, sess) < time.Second {
+		return fosite.ErrInvalidGrant // the account or delegation has ended
 	}
 	return nil
 }
@@ -127,7 +132,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.Acces
 	if r.PostForm.Get("grant_type") == "refresh_token" {
 		e.subtype = "token-refresh"
 	}
-	err := s.addIDToken(out, sess, ar.GetClient().GetID(), granted)
+	err := s.addIDToken(ctx, out, sess, ar.GetClient().GetID(), granted)
 	if err == nil {
 		err = s.record(ctx, e)
 	}

@@ -151,6 +151,18 @@ func ModelHash() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Purposes are the purposes of use that some rule allows anything for; BTG
+// comes with breaking the glass alone.
+func (d *Decider) Purposes() []string {
+	var out []string
+	for _, p := range purposes {
+		if p != authz.BreakGlassPurpose && slices.ContainsFunc(d.doc.rows, func(r row) bool { return !r.deny && (r.purpose == p || r.purpose == "*") }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // Traits implements authz.Decider.
 func (d *Decider) Traits(s authz.Subject) authz.Traits {
 	return d.doc.traits(d.doc.assign.effective(s.Roles(), d.doc.assign.of(s.ID())))

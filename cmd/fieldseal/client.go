@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,7 @@ import (
 func newClient() *cobra.Command {
 	c := &cobra.Command{Use: "client", Short: "Register OAuth clients: apps and backend services",
 		Example: "  fieldseal client list --data DIR", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newClientAdd(), newClientList(), newClientShow(), newClientRotate(), newClientDisable())
+	c.AddCommand(newClientAdd(), newClientList(), newClientShow(), newClientRotate(), newClientDisable(), newClientSigning())
 	return c
 }
 
@@ -25,6 +26,7 @@ func newClientAdd() *cobra.Command {
 	var in client.Client
 	var auth, keysFile, scopes string
 	var asJSON bool
+	var access, refresh time.Duration
 	c := &cobra.Command{
 		Use: "add ID", Short: "Register a client; its secret, if it has one, is shown once",
 		Long: "Register an OAuth client. With a redirect URI it is an app that acts for its users; without one it is a backend service: " +
@@ -45,9 +47,12 @@ func newClientAdd() *cobra.Command {
 	f.StringArrayVar(&in.Roles, "role", nil, "`role` of a backend service, role:NAME; may be repeated")
 	f.StringVar(&in.Purpose, "purpose", "", "purpose of use of a backend service's requests; TREAT when empty")
 	f.BoolVar(&in.Introspects, "introspect", false, "may ask about tokens of others, as a resource server does")
+	f.DurationVar(&access, "access-lifetime", 0, "how long its access tokens live; the server's setting when left out, 5m of a backend service")
+	f.DurationVar(&refresh, "refresh-lifetime", 0, "how long its unused refresh tokens live; the server's setting when left out")
 	f.BoolVar(&in.Launches, "launches", false, "may start apps with context, as an EHR does")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		in.AccessSeconds, in.RefreshSeconds = int64(access/time.Second), int64(refresh/time.Second)
 		in.ID, in.Auth, in.Scopes = args[0], client.Auth(auth), strings.Fields(scopes)
 		if in.Name == "" {
 			in.Name = in.ID
@@ -179,6 +184,19 @@ func newClientDisable() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return clientCall(c, off, about(adminapi.DisableClient, args), func(out io.Writer, r adminapi.ClientReply) error {
 			_, err := fmt.Fprintf(out, "disabled; tokens ended: %d\n", r.Revoked)
+			return err
+		})
+	}
+	return c
+}
+
+func newClientSigning() *cobra.Command {
+	c := &cobra.Command{Use: "rotate-signing-key", Short: "Make a new key of id_tokens; the old one stays published while its tokens live",
+		Example: "  fieldseal client rotate-signing-key --data DIR", Args: cobra.NoArgs}
+	off := newOffline(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return clientCall(c, off, adminapi.ClientRequest{Do: adminapi.RotateSigningKey}, func(out io.Writer, r adminapi.ClientReply) error {
+			_, err := fmt.Fprintf(out, "%s signs from %s\n", r.KeyID, r.From.UTC().Format(time.RFC3339))
 			return err
 		})
 	}

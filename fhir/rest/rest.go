@@ -27,6 +27,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
+	"github.com/fieldseal/fieldseal/internal/limit"
 )
 
 // Defaults of Options.
@@ -75,7 +76,7 @@ type Options struct {
 	Origins []string
 	// Allows reports whether scripts of another origin may; nil allows none.
 	Allows func(r *http.Request, origin string) bool
-	Limits Limits
+	Limits limit.Limits
 
 	Prefix        string // path of the FHIR base, such as /fhir
 	BodyBytes     int
@@ -91,7 +92,7 @@ type Handler struct {
 	engine  *gin.Engine
 	meter   *meter
 	budget  chan struct{}
-	limiter *limiter
+	limiter *limit.Limiter
 	open    map[string]bool // paths that need no token
 	spans   *trace.Registered
 }
@@ -103,7 +104,7 @@ func New(o Options) *Handler {
 		panic("rest: a required part is missing")
 	}
 	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes)),
-		limiter: newLimiter(o.Limits), open: map[string]bool{openAPIPath: true}}
+		limiter: limit.New(o.Limits), open: map[string]bool{openAPIPath: true}}
 	gin.SetMode(gin.ReleaseMode)
 	h.engine = gin.New()
 	h.engine.HandleMethodNotAllowed = false // gin's own search for other methods can panic; noRoute does it

@@ -1,6 +1,10 @@
 package adminapi
 
-import "github.com/fieldseal/fieldseal/authz/client"
+import (
+	"time"
+
+	"github.com/fieldseal/fieldseal/authz/client"
+)
 
 // ClientCall is what is asked about OAuth clients.
 type ClientCall string
@@ -12,6 +16,8 @@ const (
 	ShowClient         ClientCall = "show"
 	RotateClientSecret ClientCall = "rotate-secret"
 	DisableClient      ClientCall = "disable"
+	// RotateSigningKey concerns no client but the key of id_tokens.
+	RotateSigningKey ClientCall = "rotate-signing-key"
 )
 
 // ClientRequest is a call about OAuth clients. All but add read the id alone.
@@ -29,4 +35,7 @@ type ClientReply struct {
 	Clients []client.Client `json:"clients,omitempty"`
 	Secret  string          `json:"secret,omitempty"`
 	Revoked int             `json:"revoked,omitempty"`
+	// KeyID is that of a new signing key, which signs from From.
+	KeyID string    `json:"key_id,omitempty"`
+	From  time.Time `json:"from,omitzero"`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 	"github.com/fieldseal/fieldseal/fhir/rest"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/limit"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -68,11 +69,11 @@ func (a *App) beside(fhir, admin http.Handler) http.Handler {
 	})
 }
 
-func (a *App) limits() rest.Limits {
+func (a *App) limits() limit.Limits {
 	others, own := a.cfg.Limits()
-	l := rest.Limits{Default: rest.Limit(others), Clients: map[string]rest.Limit{}}
-	for client, limit := range own {
-		l.Clients[client] = rest.Limit(limit)
+	l := limit.Limits{Default: limit.Limit(others), Clients: map[string]limit.Limit{}}
+	for client, one := range own {
+		l.Clients[client] = limit.Limit(one)
 	}
 	return l
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Limit is how often a client may ask: Rate requests per second, Burst at
@@ -54,7 +55,17 @@ func (o Options) Limits() (others Limit, own map[string]Limit) {
 	return others, own
 }
 
+// NetworkLimit is that of one network at the authorization server.
+func (o Options) NetworkLimit() Limit {
+	l, _ := parseLimit(o.OAuthNetworkLimit)
+	return l
+}
+
 func (o Options) checkClients(c *check) {
+	_, fine := parseLimit(o.OAuthNetworkLimit)
+	c.that(fine, "oauth-network-limit: want none, RATE or RATE/BURST, for example 1000/2000")
+	c.that(o.AccessLifetime >= time.Minute && o.AccessLifetime <= MaxAccessLifetime, "access-lifetime: between 1m and 1h")
+	c.that(o.RefreshLifetime >= time.Hour && o.RefreshLifetime <= MaxRefreshLifetime, "refresh-lifetime: between 1h and 8784h")
 	_, ok := parseLimit(o.RateLimit)
 	c.that(ok, "rate-limit: want none, RATE or RATE/BURST, for example 50/200")
 	seen := map[string]bool{}

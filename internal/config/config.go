@@ -124,6 +124,11 @@ type Options struct {
 
 	RateLimit  string
 	RateLimits []string
+	// OAuthNetworkLimit is for all who call the authorization server from one
+	// network.
+	OAuthNetworkLimit string
+	AccessLifetime    time.Duration
+	RefreshLifetime   time.Duration
 
 	IdempotencyTTL time.Duration
 

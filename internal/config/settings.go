@@ -29,6 +29,16 @@ const (
 	// until its operator says how it is shared.
 	DefaultRateLimit = "none"
 
+	// DefaultOAuthNetworkLimit is above what a hospital behind one address asks
+	// for, and below what keeps a server busy with refusals alone.
+	DefaultOAuthNetworkLimit = "1000/2000"
+	// DefaultAccessLifetime and MaxAccessLifetime are those of SMART App Launch;
+	// DefaultRefreshLifetime is three months.
+	DefaultAccessLifetime  = 15 * time.Minute
+	MaxAccessLifetime      = time.Hour
+	DefaultRefreshLifetime = 92 * 24 * time.Hour
+	MaxRefreshLifetime     = 366 * 24 * time.Hour
+
 	DefaultRequestTimeout = 30 * time.Second
 	// DefaultHeaderTimeout ends a client that trickles its headers.
 	DefaultHeaderTimeout = 5 * time.Second
@@ -129,6 +139,9 @@ func registerLimits(f *pflag.FlagSet, o *Options) {
 	f.IntVar(&o.MaxBundleEntries, "max-bundle-entries", DefaultMaxBundleEntries, "most entries of one batch or transaction")
 	f.StringVar(&o.RateLimit, "rate-limit", DefaultRateLimit, "requests per second of one client, `RATE/BURST`; none for no limit")
 	f.StringSliceVar(&o.RateLimits, "rate-limits", nil, "limits of single clients, `CLIENT=RATE/BURST`")
+	f.StringVar(&o.OAuthNetworkLimit, "oauth-network-limit", DefaultOAuthNetworkLimit, "requests per second to the authorization server from one network (/24, /56), `RATE/BURST`; none for no limit")
+	f.DurationVar(&o.AccessLifetime, "access-lifetime", DefaultAccessLifetime, "how long access tokens of apps live, at most 1h")
+	f.DurationVar(&o.RefreshLifetime, "refresh-lifetime", DefaultRefreshLifetime, "how long an unused refresh token of offline_access lives, at most 8784h")
 	f.DurationVar(&o.IdempotencyTTL, "idempotency-ttl", DefaultIdempotencyTTL, "how long a repeated POST is known by its X-Idempotency-Key, at most 720h")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", DefaultRequestTimeout, "deadline of one request")
 	f.DurationVar(&o.HeaderTimeout, "header-timeout", DefaultHeaderTimeout, "deadline for the request headers")

@@ -19,6 +19,7 @@ var floors = map[string]int{
 	"fhir/simplepath":                 1,
 	"fhir/ucum":                       1,
 	"internal/demo":                   1,
+	"internal/limit":                  1,
 	"repository/localstore":           1,
 	"repository/mongostore":           1,
 	"repository/mongostore/mongotest": 1,
@@ -132,7 +133,7 @@ var walls = map[string][]string{
 	"expvar":                                        {},                                                                       // the same
 	"go.opentelemetry.io/contrib/bridges/otelslog":  {"internal/telemetry"},
 	"go.opentelemetry.io/contrib/instrumentation/":  {"fhir/rest", "internal/app", "internal/telemetry"},
-	"golang.org/x/time":                             {"fhir/rest"},
+	"golang.org/x/time":                             {"internal/limit"},
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
 	"github.com/go-jose":                            {"authz/oauth", "authz/keyset"},

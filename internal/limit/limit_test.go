@@ -1,4 +1,4 @@
-package rest
+package limit
 
 import (
 	"strconv"
@@ -8,11 +8,11 @@ import (
 
 func TestLimiterIsATokenBucketPerClient(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(Limits{Default: Limit{Rate: 2, Burst: 3}, Clients: map[string]Limit{"engine": {Rate: 100, Burst: 10}, "free": {}}})
+	l := New(Limits{Default: Limit{Rate: 2, Burst: 3}, Clients: map[string]Limit{"engine": {Rate: 100, Burst: 10}, "free": {}}})
 	now := time.Unix(1_800_000_000, 0)
 	count := func(client string, tries int) (admitted int) {
 		for range tries {
-			if _, ok := l.admit(client, now); ok {
+			if _, ok := l.Admit(client, now); ok {
 				admitted++
 			}
 		}
@@ -23,7 +23,7 @@ func TestLimiterIsATokenBucketPerClient(t *testing.T) {
 			t.Errorf("%s: %d at once, want %d", client, got, want)
 		}
 	}
-	if wait, ok := l.admit("a", now); ok || wait != 500*time.Millisecond {
+	if wait, ok := l.Admit("a", now); ok || wait != 500*time.Millisecond {
 		t.Errorf("wait %s", wait)
 	}
 	now = now.Add(time.Second) // refused requests took no tokens
@@ -36,11 +36,11 @@ func TestLimiterIsATokenBucketPerClient(t *testing.T) {
 // bucket that all such share.
 func TestLimiterMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(Limits{Default: Limit{Rate: 1, Burst: 2}})
+	l := New(Limits{Default: Limit{Rate: 1, Burst: 2}})
 	now := time.Unix(1_800_000_000, 0)
 	admitted := 0
 	for i := range 3 * maxBuckets {
-		if _, ok := l.admit("client-"+strconv.Itoa(i), now); ok {
+		if _, ok := l.Admit("client-"+strconv.Itoa(i), now); ok {
 			admitted++
 		}
 	}
@@ -48,15 +48,28 @@ func TestLimiterMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d buckets, %d admitted", len(l.buckets), admitted)
 	}
 	now = now.Add(time.Minute)
-	if _, ok := l.admit("late", now); !ok || len(l.buckets) != 1 {
+	if _, ok := l.Admit("late", now); !ok || len(l.buckets) != 1 {
 		t.Errorf("%d buckets after all refilled", len(l.buckets))
 	}
 }
 
 func TestNoLimitKeepsNothing(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(Limits{})
-	if _, ok := l.admit("x", time.Now()); !ok || len(l.buckets) != 0 {
+	l := New(Limits{})
+	if _, ok := l.Admit("x", time.Now()); !ok || len(l.buckets) != 0 {
 		t.Error("an absent limit limits")
+	}
+}
+
+func TestNetworkIsWhatOneCanSendFrom(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{"192.0.2.7": "192.0.2.0/24", "::ffff:192.0.2.7": "192.0.2.0/24", "2001:db8:1:2ff::7": "2001:db8:1:200::/56",
+		"fe80::1%eth0": "fe80::/56", "": "", "pipe": "pipe"} {
+		if got := Network(address); got != want {
+			t.Errorf("%q: %q", address, got)
+		}
+	}
+	if Seconds(0) != "1" || Seconds(1500*time.Millisecond) != "2" {
+		t.Error("Retry-After")
 	}
 }
