@@ -45,7 +45,15 @@ type Security struct {
 	// Services are codes of R4 valueset-restful-security-service.
 	Services    []string
 	Description string
+	// OAuth are the endpoints of the authorization server that the extension
+	// oauth-uris names: token, authorize, introspect, revoke, manage.
+	OAuth []OAuthEndpoint
+	// Launch is where an EHR starts apps, empty for nowhere.
+	Launch string
 }
+
+// OAuthEndpoint is an endpoint of the authorization server.
+type OAuthEndpoint struct{ Name, URL string }
 
 // Resource is what is served for one type. Codes are R4's; an empty code makes
 // no claim.
@@ -148,12 +156,24 @@ func (b *builder) rest(s Served) model.CapabilityStatementRest {
 	return r
 }
 
+// oauthURIs is the extension of SMART App Launch for the endpoints of the
+// authorization server, which .well-known/smart-configuration replaces and many
+// clients still read.
+const oauthURIs = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+
 const securityService = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 func security(s Security) *model.CapabilityStatementRestSecurity {
 	out := &model.CapabilityStatementRestSecurity{Cors: &s.CORS, Description: optional(s.Description)}
 	for _, c := range s.Services {
 		out.Service = append(out.Service, model.CodeableConcept{Coding: []model.Coding{{System: optional(securityService), Code: optional(c)}}})
+	}
+	if len(s.OAuth) > 0 {
+		uris := model.Extension{Url: oauthURIs}
+		for _, e := range s.OAuth {
+			uris.Extension = append(uris.Extension, model.Extension{Url: e.Name, ValueUri: optional(e.URL)})
+		}
+		out.Extension = append(out.Extension, uris)
 	}
 	return out
 }

@@ -16,7 +16,8 @@ func everything() conformance.Served {
 	reg := definition.Default()
 	s := minimal()
 	s.PatchFormats = []string{"application/json-patch+json"}
-	s.Security = conformance.Security{CORS: true, Services: []string{"SMART-on-FHIR"}, Description: "bearer tokens"}
+	s.Security = conformance.Security{CORS: true, Services: []string{"SMART-on-FHIR"}, Description: "bearer tokens",
+		OAuth: []conformance.OAuthEndpoint{{Name: "token", URL: "https://ehr.example/oauth/token"}}, Launch: "https://ehr.example/oauth/launch"}
 	s.Interactions = []string{"transaction", "batch", "search-system", "history-system"}
 	s.Operations = []string{"convert"}
 	s.Compartments = []string{"Patient"}
@@ -76,6 +77,7 @@ func TestStatementClaimsWhatIsServed(t *testing.T) {
 		`"mode":"server"`, `"code":"history-system"`, `"cors":true`, `"code":"SMART-on-FHIR"`, `"type":"VisionPrescription"`,
 		`"compartment":["http://hl7.org/fhir/CompartmentDefinition/patient"]`, `"conditionalRead":"full-support"`,
 		`{"name":"identifier","definition":"http://hl7.org/fhir/SearchParameter/Patient-identifier","type":"token"}`,
+		`{"extension":[{"url":"token","valueUri":"https://ehr.example/oauth/token"}],"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"}`,
 		`"definition":"http://hl7.org/fhir/OperationDefinition/Resource-validate"`, `"url":"https://ehr.example/fhir"`,
 	} {
 		if !strings.Contains(text, want) {

@@ -38,6 +38,9 @@ func OpenAPI(s Served, routes []Route) ([]byte, error) {
 	for _, r := range routes {
 		d.add(r)
 	}
+	if url := s.Security.Launch; url != "" {
+		d.addLaunch(url)
+	}
 	return json.Marshal(object{
 		"openapi": "3.1.0",
 		"info": object{"title": s.Software, "version": s.Version, "summary": s.Description,

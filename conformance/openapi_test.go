@@ -50,6 +50,9 @@ func TestOpenAPIIsValid(t *testing.T) { // OpenAPI 3.1
 	if err := doc.Validate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if launch := doc.Paths.Value("/launch"); launch == nil || launch.Post == nil || launch.Servers[0].URL != "https://ehr.example/oauth" {
+		t.Error("the launch of an EHR is not described")
+	}
 	patient, audit := doc.Paths.Value("/Patient"), doc.Paths.Value("/AuditEvent")
 	birthdate := patient.Get.Parameters.GetByInAndName("query", "birthdate")
 	if birthdate == nil || !strings.Contains(birthdate.Schema.Ref, "search-date") {

@@ -481,3 +481,33 @@ func TestLifetimesAreSettings(t *testing.T) {
 		t.Errorf("after 199 days: %d %v", a.status, a.body)
 	}
 }
+
+// SMART App Launch 2.2, online_access: the user is no longer there.
+func TestOnlineAccessEndsTheSameDay(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	_, err := n.clients.Add(t.Context(), client.Client{ID: "app", Name: "app", Auth: client.Public, Redirects: []string{redirect}, Scopes: []string{"online_access", "user/*.rs"}})
+	n.must(err)
+	first := n.granted("app", "online_access user/*.rs")
+	n.clock.Advance(oauth.OnlineLifetime - time.Second)
+	second := n.post("/token", refresh("app", first.text("refresh_token")))
+	if second.status != http.StatusOK {
+		t.Fatalf("%d %v", second.status, second.body)
+	}
+	n.clock.Advance(oauth.OnlineLifetime)
+	n.refused("after twelve hours", n.post("/token", refresh("app", second.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
+}
+
+// access.md, SMART 12.
+func TestBothVersionsOfScopesAreGranted(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	_, err := n.clients.Add(t.Context(), client.Client{ID: "app", Name: "app", Auth: client.Public, Redirects: []string{redirect}, Scopes: []string{"patient/*.read", "user/*.cruds"}})
+	n.must(err)
+	for _, scope := range []string{"patient/Observation.read", "patient/Observation.rs", "user/Patient.write", "user/Patient.cud", "user/Observation.rs?category=laboratory"} {
+		a := n.granted("app", scope)
+		if c, _, _, err := n.tokens.Inspect(t.Context(), a.text("access_token")); err != nil || a.text("scope") != scope || c.Scopes[0] != scope {
+			t.Errorf("%s: %v %v", scope, a.body, err)
+		}
+	}
+}

@@ -40,19 +40,48 @@ func (s *Server) metadata() map[string]any {
 }
 
 // smartConfiguration is .well-known/smart-configuration (SMART App Launch 2.2,
-// conformance). Capabilities of apps with a user are claimed with an
-// Interaction only; those of its pages are named by whoever brings them.
+// conformance).
 func (s *Server) smartConfiguration() []byte {
 	m := s.metadata()
-	capabilities := []string{"client-confidential-asymmetric", "permission-v1", "permission-v2"}
-	if s.Interaction != nil {
-		capabilities = append(capabilities, "client-public", "client-confidential-symmetric", "sso-openid-connect",
-			"permission-offline", "permission-online", "permission-patient", "permission-user", "authorize-post")
+	m["capabilities"] = s.capabilities()
+	if s.Interaction != nil && s.Manage != "" {
+		m["management_endpoint"] = s.endpoint(s.Manage)
 	}
-	capabilities = append(capabilities, s.Capabilities...)
-	slices.Sort(capabilities)
-	m["capabilities"] = capabilities
 	return document(m)
+}
+
+// capabilities are what is wired: TestCapabilitiesAreWhatIsWired takes each part
+// away. An encounter for an app outside of an EHR is not offered.
+func (s *Server) capabilities() []string {
+	out := []string{"client-confidential-asymmetric", "permission-v1", "permission-v2"}
+	if s.Interaction != nil {
+		out = append(out, "client-public", "client-confidential-symmetric", "sso-openid-connect", "launch-standalone", "context-banner", "context-style",
+			"permission-offline", "permission-online", "permission-patient", "permission-user", "authorize-post")
+		if s.Charts != nil {
+			out = append(out, "launch-ehr", "context-ehr-patient", "context-ehr-encounter")
+		}
+		if s.Picker {
+			out = append(out, "context-standalone-patient")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Endpoints are the addresses of what is served, by the names that the FHIR
+// extension oauth-uris has, and launch.
+func (s *Server) Endpoints() map[string]string {
+	out := map[string]string{"token": s.endpoint("token"), "introspect": s.endpoint("introspect"), "revoke": s.endpoint("revoke")}
+	if s.Interaction != nil {
+		out["authorize"] = s.endpoint("authorize")
+		if s.Manage != "" {
+			out["manage"] = s.endpoint(s.Manage)
+		}
+		if s.Charts != nil {
+			out["launch"] = s.endpoint("launch")
+		}
+	}
+	return out
 }
 
 // openIDConfiguration is .well-known/openid-configuration (OpenID Connect

@@ -75,8 +75,11 @@ type Options struct {
 	Interaction Interaction
 	// Charts say what users may see; nil offers no launch by an EHR.
 	Charts Charts
-	// Capabilities are what the interaction adds to smart-configuration.
-	Capabilities []string
+	// Picker is set when the interaction lets people pick a patient.
+	Picker bool
+	// Manage is the page on which people end what they authorised, below the
+	// issuer; empty for none.
+	Manage string
 	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
 	RefreshLifetime time.Duration
 	// AccessLifetime of apps with a user; 0 means token.DefaultLifetime.

@@ -21,6 +21,10 @@ import (
 var Version = "0.1.0-dev"
 
 func (a *App) openFace(ctx context.Context) error {
+	a.openOffice()
+	if err := a.openOAuth(ctx); err != nil {
+		return fmt.Errorf("opening the authorization server: %w", err)
+	}
 	served := a.served(a.catalog)
 	statement, err := conformance.Statement(served)
 	if err != nil {
@@ -39,10 +43,6 @@ func (a *App) openFace(ctx context.Context) error {
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
 		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Allows: a.allowsOrigin, Limits: a.limits(),
 		Unauthorized: badToken})
-	a.openOffice()
-	if err := a.openOAuth(ctx); err != nil {
-		return fmt.Errorf("opening the authorization server: %w", err)
-	}
 	a.root = a.beside(a.handler, adminapi.NewRemote(adminapi.RemoteOptions{Desk: a.office, Authenticator: a.tokens, Gatekeeper: a.trail,
 		Peer: a.handler.Peer, Unauthorized: badToken, Log: a.log}))
 	return nil

@@ -24,7 +24,7 @@ func (a *App) openOAuth(ctx context.Context) (err error) {
 	table := a.store.Table("oauth")
 	a.clients = client.New(client.Options{Table: table, PRF: a.ring.StorageID, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL})
 	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
-		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office, Peer: a.handler.Peer,
+		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
 		AccessLifetime: a.cfg.AccessLifetime, RefreshLifetime: a.cfg.RefreshLifetime, Limits: a.limits(), PerNetwork: limit.Limit(a.cfg.NetworkLimit()),
 		Tracer: trace.New(otel.GetTracerProvider()), Log: a.log})
 	return err

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/fieldseal/fieldseal/conformance"
@@ -19,7 +21,7 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 	out := conformance.Served{Definitions: a.definitions, Own: interaction.OwnOperations(a.base), Software: "Fieldseal", Version: Version,
 		Description: "FHIR R4 data service that seals every sensitive element", Base: a.base, Published: time.Now(),
 		Formats: []string{"application/fhir+json", "json"}, PatchFormats: rest.PatchFormats,
-		Security: conformance.Security{CORS: len(a.cfg.CORSOrigins) > 0, Description: "Every request but those for this statement and for the OpenAPI document needs an opaque bearer token."}}
+		Security: a.security()}
 	for _, c := range a.definitions.ResourceTypes() {
 		if a.definitions.Compartment(c) != nil {
 			out.Compartments = append(out.Compartments, c)
@@ -55,6 +57,20 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 			r.ReferencePolicy = append(r.ReferencePolicy, "enforced")
 		}
 		out.Resources = append(out.Resources, r)
+	}
+	return out
+}
+
+// security says how a client gets a token. Scripts of the origins of registered
+// clients may call too, so that CORS is always there.
+func (a *App) security() conformance.Security {
+	out := conformance.Security{CORS: true, Services: []string{"SMART-on-FHIR", "OAuth"},
+		Description: "Every request but those for this statement and for the OpenAPI document needs an opaque bearer token; .well-known/smart-configuration says where one comes from."}
+	at := a.oauth.Endpoints()
+	out.Launch = at["launch"]
+	delete(at, "launch")
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		out.OAuth = append(out.OAuth, conformance.OAuthEndpoint{Name: name, URL: at[name]})
 	}
 	return out
 }
