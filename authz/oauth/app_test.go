@@ -7,8 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/token"
-	"github.com/fieldseal/fieldseal/repository/localstore"
 )
 
 // access.md, SMART 6: what a token response holds.
@@ -229,59 +226,6 @@ func TestCodeIsBoundToItsRequest(t *testing.T) {
 	}
 }
 
-// TestCodeIsRedeemedOnce: of 32 clients at once, on two nodes over the embedded
-// engine, one succeeds; that the code came again ends its tokens.
-func TestCodeIsRedeemedOnce(t *testing.T) {
-	t.Parallel()
-	engine, err := localstore.Open(t.Context(), localstore.Options{Dir: t.TempDir(), MinFree: 1, Ballast: -1, MemTable: 1 << 20, BlockCache: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = engine.Close() })
-	s := newTables()
-	s.oauth, s.tokens = engine.Table("oauth"), engine.Table("tokens")
-	nodes := []*node{open(t, s, nil), open(t, s, nil)}
-	nodes[0].app("app", client.Public)
-	form := redemption("app", nodes[0].code("app", appScopes))
-	won := together(t, func(i int) answer { return nodes[i%2].post("/token", form) })
-	nodes[0].clock.Advance(token.CacheTTL)
-	nodes[0].refused("once more", nodes[1].post("/token", form), http.StatusBadRequest, "invalid_grant")
-	nodes[0].clock.Advance(token.CacheTTL)
-	if nodes[0].valid(won.text("access_token")) {
-		t.Error("the token of a code that came twice is in force")
-	}
-	nodes[0].refused("its refresh token", nodes[0].post("/token", refresh("app", won.text("refresh_token"))), http.StatusBadRequest, "invalid_grant")
-	if !s.rec.has("failure", "code-reuse", "user:dr") {
-		t.Error("no event")
-	}
-}
-
-// together asks 32 times at once and returns the one success.
-func together(t *testing.T, ask func(i int) answer) (won answer) {
-	t.Helper()
-	var wg sync.WaitGroup
-	var good atomic.Int32
-	var mu sync.Mutex
-	for i := range 32 {
-		wg.Go(func() {
-			a := ask(i)
-			if a.status == http.StatusOK {
-				good.Add(1)
-				mu.Lock()
-				won = a
-				mu.Unlock()
-			} else if a.text("error") != "invalid_grant" {
-				t.Errorf("%d %v", a.status, a.body)
-			}
-		})
-	}
-	wg.Wait()
-	if good.Load() != 1 {
-		t.Errorf("%d successes", good.Load())
-	}
-	return won
-}
-
 // access.md, SMART 8; abuse 38 and 39.
 func TestRefreshRotatesAndNarrows(t *testing.T) {
 	t.Parallel()
@@ -365,15 +309,6 @@ func TestReusedRefreshTokenEndsTheFamily(t *testing.T) {
 	if !n.rec.has("failure", "refresh-reuse", "user:dr") {
 		t.Error("no event")
 	}
-}
-
-func TestParallelRefreshGivesOneToken(t *testing.T) {
-	t.Parallel()
-	s := newTables()
-	nodes := []*node{open(t, s, nil), open(t, s, nil)}
-	nodes[0].app("app", client.Public)
-	form := refresh("app", nodes[0].granted("app", appScopes).text("refresh_token"))
-	together(t, func(i int) answer { return nodes[i%2].post("/token", form) })
 }
 
 // TestRefreshFollowsTheAccount: a role that was lost is lost at the next
