@@ -172,27 +172,40 @@ func forSomebodyElse(t *testing.T, c *tokens) {
 	}
 }
 
+// together asks 32 times at once and returns the one success; all others are
+// refused in the given way.
+func together(t *testing.T, status int, code string, ask func() (int, object)) (won object) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	good := 0
+	for range 32 {
+		wg.Go(func() {
+			got, body := ask()
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case got == 200:
+				won = body
+				good++
+			case got != status || body["error"] != code:
+				t.Errorf("%d %v", got, body)
+			}
+		})
+	}
+	wg.Wait()
+	if good != 1 {
+		t.Fatalf("%d successes", good)
+	}
+	return won
+}
+
 // replayedAssertion: of 32 senders of one assertion one gets a token, and
 // nobody afterwards; another issuer's jti is its own.
 func replayedAssertion(t *testing.T, c *tokens) {
 	jti := rand.Text()
 	once := c.lab.assertion(t, c.endpoint, func(j *jws) { j.claims["jti"] = jti })
-	var wg sync.WaitGroup
-	var good atomic.Int32
-	for range 32 {
-		wg.Go(func() {
-			switch status, got := c.serviceToken(t, c.endpoint, once, "system/Patient.r"); {
-			case status == 200:
-				good.Add(1)
-			case status != 401 || got["error"] != "invalid_client":
-				t.Errorf("%d %v", status, got)
-			}
-		})
-	}
-	wg.Wait()
-	if good.Load() != 1 {
-		t.Errorf("%d tokens for one assertion", good.Load())
-	}
+	together(t, 401, "invalid_client", func() (int, object) { return c.serviceToken(t, c.endpoint, once, "system/Patient.r") })
 	same := func(j *jws) { j.claims["jti"] = jti }
 	c.refuses(t, "the same jti in another assertion", same)
 	if status, got := c.serviceToken(t, c.endpoint, c.other.assertion(t, c.endpoint, same), "system/Patient.r"); status != 200 {
