@@ -89,7 +89,7 @@ func TestDocumentLinksResolve(t *testing.T) {
 }
 
 // Every requirement on the authorization server has a line with a test
-// (access.md, SMART 1 to 13).
+// (access.md, SMART 1 to 13 and MFA).
 func TestEveryRequirementOfSMARTNamesItsTest(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root(t), "docs/smart.md"))
@@ -111,7 +111,7 @@ func TestEveryRequirementOfSMARTNamesItsTest(t *testing.T) {
 		}
 		named[strings.TrimSpace(cells[0])]++
 	}
-	for _, item := range strings.Fields("1 2 3 4 5 6 7 8 9 10 11 12 13") {
+	for _, item := range strings.Fields("1 2 3 4 5 6 7 8 9 10 11 12 13 MFA") {
 		if named[item] == 0 {
 			t.Errorf("requirement %s has no test", item)
 		}
