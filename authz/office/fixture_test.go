@@ -89,7 +89,7 @@ func newDesk(t *testing.T, twoPersons bool) *desk {
 	d.issuer, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: ring.StorageID, AllowDemo: true, Now: now})
 	d.must(err)
 	d.book = glass.NewBook(keyringtest.NewTable(), ring, now)
-	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book,
+	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book, Credentials: &people{},
 		PRF: func(typ, id string) [16]byte { return ring.StorageID(typ, id) }, TwoPersons: twoPersons, Now: now})
 	for _, name := range []string{"user:ann", "user:bob"} {
 		d.must(d.Accounts.Create(t.Context(), account.Account{Subject: name, Roles: []string{"role:security-officer"}}))

@@ -92,13 +92,14 @@ type Reasoner interface {
 
 // Options are what an Office needs; Reasoners may be empty.
 type Options struct {
-	Policies  *archive.Archive
-	Accounts  *account.Directory
-	Trail     Trail
-	Resources Resources
-	Tokens    Tokens
-	Glasses   Glasses
-	Reasoners []Reasoner
+	Policies    *archive.Archive
+	Accounts    *account.Directory
+	Trail       Trail
+	Resources   Resources
+	Tokens      Tokens
+	Glasses     Glasses
+	Credentials Credentials
+	Reasoners   []Reasoner
 	// PRF is the keyed function that makes storage ids.
 	PRF func(resourceType, id string) [16]byte
 	// TwoPersons asks for an approver who is not the author.
@@ -156,6 +157,12 @@ func operations() map[string]operation {
 		"user/undelegate": take((*Office).undelegate),
 		"user/link":       take((*Office).link),
 		"user/unlink":     take((*Office).unlink),
+		"user/bootstrap":  take((*Office).bootstrap),
+		"user/invite":     take((*Office).invitePerson),
+		"user/reset":      take((*Office).resetPerson),
+		"user/logout":     take((*Office).logoutPerson),
+		"user/unlock":     take((*Office).unlockPerson),
+		"user/factors":    take((*Office).showFactors),
 	}
 }
 
@@ -170,7 +177,7 @@ func Operations() []string {
 }
 
 // founding are the operations of an installation that has no officers yet.
-var founding = []string{"user/create", "user/list", "user/show"}
+var founding = []string{"user/bootstrap", "user/create", "user/list", "user/show"}
 
 // ErrNoOperation means that Do does not know the name.
 var ErrNoOperation = errors.New("there is no such operation")

@@ -263,5 +263,11 @@ func (d *Decider) Judge(q Question) field.ClassSet {
 	return p.Mask(s, *q.Facts)
 }
 
+// Emergency reports whether a rule for broken glass would answer the question.
+func (d *Decider) Emergency(q Question) bool {
+	s := supposeGlass(q)
+	return d.compile(&s, q.Request, featuresOf(&s)).program.Emergency()
+}
+
 // Text is the policy as it was written.
 func (d *Decider) Text() string { return d.text }

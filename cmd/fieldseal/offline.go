@@ -22,7 +22,7 @@ type offline struct{ settings *config.Settings }
 
 func newOffline(c *cobra.Command) *offline {
 	o := &offline{settings: config.New()}
-	for _, name := range []string{"data", "store", "store-uri-file", "keystore", "keystore-uri-file", "node", "kek-file", "kms", "witness", "config", "profile", "index-profile"} {
+	for _, name := range []string{"data", "store", "store-uri-file", "keystore", "keystore-uri-file", "node", "kek-file", "kms", "witness", "config", "profile", "index-profile", "base-url"} {
 		c.Flags().AddFlag(o.settings.Flags().Lookup(name))
 	}
 	o.settings.Flags().VisitAll(func(f *pflag.Flag) {

@@ -101,6 +101,9 @@ func terminal(w *os.File) io.Writer {
 // announce says where the server is and, for a demo, how to call it.
 func announce(w io.Writer, s app.Serving) {
 	fmt.Fprintf(w, "FHIR base  %s\ndata       %s\n", s.Base, s.Folder)
+	if s.Founding {
+		fmt.Fprintf(w, "\nNobody can log in as an administrator yet. On this machine:\n  fieldseal user bootstrap --data %s user:NAME\n", s.Folder)
+	}
 	if s.Credentials == nil {
 		return
 	}
@@ -117,6 +120,17 @@ func announce(w io.Writer, s app.Serving) {
 			path = "/Patient/" + s.Credentials.Patient
 		}
 		fmt.Fprintf(w, "\n# %s\ncurl -s -H 'Authorization: Bearer %s' '%s%s'\n", role, s.Credentials.Tokens[role], s.Base, path)
+	}
+	announcePeople(w, s)
+}
+
+// announcePeople says who can log in at the pages.
+func announcePeople(w io.Writer, s app.Serving) {
+	fmt.Fprintf(w, "\nDemo people (passwords in %s/%s):\n", s.Folder, app.CredentialsName)
+	for _, p := range app.DemoPeople() {
+		if password := s.Credentials.Passwords[p[0]]; password != "" {
+			fmt.Fprintf(w, "  %-10s %s   %s\n", p[0], password, p[1])
+		}
 	}
 }
 

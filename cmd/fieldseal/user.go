@@ -21,6 +21,7 @@ func newUser() *cobra.Command {
 		Example: "  fieldseal user create --data DIR --role role:nurse --link Practitioner/p1 --reason 'new on ward 3' user:ann\n  fieldseal user list --data DIR",
 		Args:    cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(newUserCreate(), newUserChange(), newUserShow(), newUserList(), newUserDelegate(), newUserUndelegate(),
+		newUserBootstrap(), newUserInvite(), newUserReset(), newUserLogout(), newUserUnlock(), newUserFactors(),
 		newUserLink(), newUserUnlink())
 	return c
 }

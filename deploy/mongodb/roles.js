@@ -35,6 +35,7 @@ const roles = {
       "probe": ["find", "insert", "update", "remove", "createIndex"],
       "trail": ["find", "insert", "createIndex"],
       "table.accounts": ["find", "insert", "update", "remove"],
+      "table.login": ["find", "insert", "update", "remove"],
       "table.break-glass": ["find", "insert", "update"],
       "table.holds": ["find", "insert", "update", "remove"],
       "table.idempotency": ["find", "insert", "update", "remove"],

@@ -25,6 +25,7 @@ import (
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/login"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/office"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
@@ -68,6 +69,7 @@ type App struct {
 	handler     *rest.Handler
 	accounts    *account.Directory
 	office      *office.Office
+	login       *login.Service
 	clients     *client.Registry
 	oauth       *oauth.Server
 	root        http.Handler // what the FHIR listener serves

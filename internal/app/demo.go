@@ -31,6 +31,9 @@ type Credentials struct {
 	Base    string            `json:"base"`
 	Patient string            `json:"patient"` // logical id of the patient user
 	Tokens  map[string]string `json:"tokens"`  // by role
+	// Passwords of the demo's people, by name, for the pages. They are drawn at
+	// the first start.
+	Passwords map[string]string `json:"passwords"`
 }
 
 // demo loads the bundled patients once and makes sure of the demo users.
@@ -175,6 +178,9 @@ func (a *App) demoUsers(ctx context.Context, d demoFound) (*Credentials, error) 
 		if c.Tokens[role], err = a.tokens.Issue(ctx, claims); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.demoPeople(ctx, d, c); err != nil {
+		return nil, err
 	}
 	return c, writeSecret(path, c)
 }

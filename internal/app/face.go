@@ -21,7 +21,9 @@ import (
 var Version = "0.1.0-dev"
 
 func (a *App) openFace(ctx context.Context) error {
-	a.openOffice()
+	if err := a.openOffice(); err != nil {
+		return fmt.Errorf("opening the login: %w", err)
+	}
 	if err := a.openOAuth(ctx); err != nil {
 		return fmt.Errorf("opening the authorization server: %w", err)
 	}

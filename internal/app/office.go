@@ -13,11 +13,15 @@ import (
 )
 
 // openOffice needs trail, policy, tokens and service.
-func (a *App) openOffice() {
+func (a *App) openOffice() (err error) {
 	a.accounts = account.NewDirectory(a.store.Table("accounts"), a.ring)
+	if err = a.openLogin(); err != nil {
+		return err
+	}
 	a.office = office.New(office.Options{Policies: a.policies, Accounts: a.accounts, Trail: a.trail, Resources: resources{a},
-		Tokens: a.tokens, Glasses: a.glasses, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
+		Tokens: a.tokens, Glasses: a.glasses, Credentials: credentials{a.login}, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
 		TwoPersons: a.cfg.Profile == config.Production})
+	return nil
 }
 
 // resources tell facts to the office.

@@ -30,6 +30,8 @@ type Serving struct {
 	Base        string
 	Credentials *Credentials // with --demo
 	Folder      string
+	// Founding says that no administrator can log in yet.
+	Founding bool
 }
 
 // Serve runs the server until ctx ends, then drains and releases everything.
@@ -51,6 +53,11 @@ func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progre
 			return fmt.Errorf("loading the demo: %w", err)
 		}
 	}
+	able, err := a.office.Started(ctx)
+	if err != nil {
+		return fmt.Errorf("reading accounts: %w", err)
+	}
+	serving.Founding = !able
 	if err := a.record(ctx, systemEvent("start")); err != nil {
 		return err
 	}
@@ -192,7 +199,7 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				a.sweep(ctx, a.sweepTokens, a.sweepReplays, a.sweepAuthorizations)
+				a.sweep(ctx, a.sweepTokens, a.sweepReplays, a.sweepAuthorizations, a.sweepLogins)
 				if sweeps++; sweeps%remindEvery == 0 {
 					a.sweep(ctx, a.remindOverdue)
 				}

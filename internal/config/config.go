@@ -107,6 +107,9 @@ type Options struct {
 	ConditionalDelete  string
 	ReferenceIntegrity string
 
+	// BreachedPasswords is a file of passwords that nobody may choose, empty for
+	// none.
+	BreachedPasswords string
 	// Labels is the file of labelling rules; DefaultConfidentiality is what
 	// counts for resources without a label.
 	Labels                 string

@@ -126,6 +126,7 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 
 func registerRules(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.ConditionalDelete, "conditional-delete", DeleteSingle, "what a conditional delete with several matches does: single (refused) or multiple (all deleted)")
+	f.StringVar(&o.BreachedPasswords, "breached-passwords", "", "`file` of passwords that nobody may choose: one, or its SHA-1 in hex, on each line; empty for none")
 	f.StringVar(&o.Labels, "labels", "", "`file` with rules that label what is written (docs/policy.md), empty for none")
 	f.StringVar(&o.DefaultConfidentiality, "default-confidentiality", "N", "confidentiality of resources without a label: U, L, M, N, R or V")
 	f.StringSliceVar(&o.ConsentOptIn, "consent-opt-in", []string{"HRESCH", "HMARKT"}, "purposes of use for which a patient's consent must say yes; for others none is needed")
