@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +15,16 @@ type External interface {
 	// and when the token ends. A token that is refused is ErrInvalid or
 	// ErrExpired; any other error means that nobody could tell (503).
 	External(ctx context.Context, bearer string) (c Claims, expires time.Time, err error)
+}
+
+// Reason is the code under which the trail counts a refused token: an error of
+// External may have one of its own.
+func Reason(err error) string {
+	var coded interface{ AuditReason() string }
+	if errors.As(err, &coded) {
+		return coded.AuditReason()
+	}
+	return "invalid-token"
 }
 
 // maxExternalBytes bounds a token of another issuer.

@@ -33,7 +33,8 @@ the same settings; a flag wins over the environment, the environment over the
 file. SIGTERM drains requests in flight and exits with 0.`,
 		Example: `  fieldseal serve --demo
   fieldseal serve --data /var/lib/fieldseal --kek-file /run/secrets/kek --witness /mnt/witness/checkpoints
-  fieldseal serve --data DIR --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem`,
+  fieldseal serve --data DIR --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  fieldseal serve --data DIR --issuers issuers.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(settings)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
 )
 
@@ -60,7 +61,7 @@ func (h *Handler) authenticate(c *gin.Context) (interaction.Call, bool) {
 			h.failed(c, err)
 			return interaction.Call{}, false
 		}
-		h.Gatekeeper.RecordPreAuth(peer, "invalid-token")
+		h.Gatekeeper.RecordPreAuth(peer, token.Reason(err))
 		c.Header("WWW-Authenticate", `Bearer realm="fhir", error="invalid_token"`)
 		h.outcome(c, http.StatusUnauthorized, "login", "the token is unknown, expired or revoked")
 		return interaction.Call{}, false

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/office"
+	"github.com/fieldseal/fieldseal/authz/token"
 )
 
 // RemotePath begins the paths of the admin API over HTTP: POST
@@ -146,7 +147,7 @@ func (h *Remote) authenticate(ctx context.Context, w http.ResponseWriter, r *htt
 	case err != nil && !h.Unauthorized(err):
 		h.failed(w, err)
 	case err != nil || !s.Valid():
-		h.Gatekeeper.RecordPreAuth(peer, "invalid-token")
+		h.Gatekeeper.RecordPreAuth(peer, token.Reason(err))
 		w.Header().Set("WWW-Authenticate", `Bearer realm="admin", error="invalid_token"`)
 		h.answer(w, http.StatusUnauthorized, "login", "the token is unknown, expired or revoked")
 	default:

@@ -25,6 +25,7 @@ import (
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/glass"
+	"github.com/fieldseal/fieldseal/authz/issuer"
 	"github.com/fieldseal/fieldseal/authz/login"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/office"
@@ -68,6 +69,7 @@ type App struct {
 	glasses     *glass.Book
 	handler     *rest.Handler
 	accounts    *account.Directory
+	issuers     *issuer.Set // nil without external ones
 	office      *office.Office
 	login       *login.Service
 	clients     *client.Registry

@@ -6,7 +6,6 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
-	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/office"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/config"
@@ -14,7 +13,6 @@ import (
 
 // openOffice needs trail, policy, tokens and service.
 func (a *App) openOffice() (err error) {
-	a.accounts = account.NewDirectory(a.store.Table("accounts"), a.ring)
 	if err = a.openLogin(); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/issuer"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 	"github.com/fieldseal/fieldseal/authz/token"
@@ -34,8 +36,27 @@ func (a *App) openPolicy(ctx context.Context) (err error) {
 	if err := a.policyMetrics(); err != nil {
 		return err
 	}
-	a.tokens, err = token.New(token.Options{Table: a.store.Table("tokens"), StorageID: a.ring.StorageID,
-		AllowDemo: a.cfg.Profile == config.Development})
+	return a.openTokens()
+}
+
+// openTokens needs the accounts for which external issuers' tokens stand.
+func (a *App) openTokens() (err error) {
+	a.accounts = account.NewDirectory(a.store.Table("accounts"), a.ring)
+	o := token.Options{Table: a.store.Table("tokens"), StorageID: a.ring.StorageID, AllowDemo: a.cfg.Profile == config.Development}
+	if a.cfg.Issuers != "" {
+		settings, err := issuer.Load(a.cfg.Issuers)
+		if err != nil {
+			return err
+		}
+		a.issuers, err = issuer.New(issuer.Options{Issuers: settings, Accounts: a.accounts, Base: a.base, Log: a.log})
+		if err != nil {
+			return err
+		}
+		if a.issuers.Accepts() {
+			o.External = a.issuers
+		}
+	}
+	a.tokens, err = token.New(o)
 	return err
 }
 

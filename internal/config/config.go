@@ -125,6 +125,10 @@ type Options struct {
 	TrustedProxies       []string
 	CORSOrigins          []string
 
+	// Issuers is the file of external issuers whose tokens and logins are
+	// trusted.
+	Issuers string
+
 	RateLimit  string
 	RateLimits []string
 	// OAuthNetworkLimit is for all who call the authorization server from one

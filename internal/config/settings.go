@@ -121,6 +121,7 @@ func registerNetwork(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.TLSKey, "tls-key", "", "PEM `file` with the private key")
 	f.BoolVar(&o.TLSTerminatedByProxy, "tls-terminated-by-proxy", false, "state that a proxy in front terminates TLS and nobody else can reach the listener")
 	f.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil, "addresses or `CIDR` ranges whose X-Forwarded-For is believed")
+	f.StringVar(&o.Issuers, "issuers", "", "YAML `file` with the external OpenID providers whose access tokens and logins are trusted (docs/issuers.md), empty for none")
 	f.StringSliceVar(&o.CORSOrigins, "cors-origins", nil, "web `origins` whose scripts may call, such as https://app.example")
 }
 

@@ -68,12 +68,14 @@ var floors = map[string]int{
 	"fhir/interaction":     6,
 
 	"authz/login":       7,
+	"authz/issuer":      7,
 	"authz/oauth":       7,
 	"fhir/rest":         7,
 	"internal/node":     7,
 	"internal/adminapi": 8,
 
 	"authz/login/logintest":            0,
+	"authz/issuer/issuertest":          1,
 	"authz/oauth/oauthtest":            8,
 	"internal/config":                  8,
 	"internal/importer":                8,
@@ -97,7 +99,7 @@ var alone = map[string][]string{
 	"repository":            {},
 	"repository/localstore": {"repository"},
 	"repository/mongostore": {"repository"},
-	"conformance/suite":     {"fhir", "fhir/fhirtest", "crypto/kms/vault/vaulttest", "repository/mongostore/mongotest"},
+	"conformance/suite":     {"authz/issuer/issuertest", "fhir", "fhir/fhirtest", "crypto/kms/vault/vaulttest", "repository/mongostore/mongotest"},
 	"internal/house":        {},
 }
 
@@ -136,7 +138,7 @@ var walls = map[string][]string{
 	"golang.org/x/time":                             {"internal/limit"},
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
-	"github.com/go-jose":                            {"authz/oauth", "authz/keyset"},
+	"github.com/go-jose":                            {"authz/oauth", "authz/keyset", "authz/issuer"},
 	"github.com/ory":                                {"authz/oauth"},
 	"github.com/go-webauthn":                        {"authz/login"},
 	"github.com/pquerna":                            {"authz/login"},
@@ -150,7 +152,7 @@ const apiOnlyFrom = 1
 
 // testPackages end in one of these: real fakes and contract suites, importable
 // from _test.go files and from each other, never by the product.
-var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest", "oauthtest", "logintest"}
+var testPackages = []string{"fhirtest", "fieldtest", "keyringtest", "kmstest", "repositorytest", "vaulttest", "telemetrytest", "mongotest", "oauthtest", "logintest", "issuertest"}
 
 // callers says which package alone may call a constructor whose result is
 // trusted elsewhere.
