@@ -12,6 +12,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
@@ -76,6 +77,14 @@ func (d *desk) RevokeAccount(_ context.Context, subject string) (int, error) {
 	return 1, nil
 }
 
+func (d *desk) RevokeClient(_ context.Context, id string) (int, error) {
+	d.revoked = append(d.revoked, id)
+	return 2, nil
+}
+func (d *desk) RotateSigningKey(context.Context) (string, time.Time, error) {
+	return "k2", d.clock, nil
+}
+
 func newDesk(t *testing.T, twoPersons bool) *desk {
 	t.Helper()
 	ring, reg := keyringtest.NewRing(t), definition.Default()
@@ -89,7 +98,9 @@ func newDesk(t *testing.T, twoPersons bool) *desk {
 	d.issuer, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: ring.StorageID, AllowDemo: true, Now: now})
 	d.must(err)
 	d.book = glass.NewBook(keyringtest.NewTable(), ring, now)
-	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book, Credentials: &people{},
+	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book, Credentials: &people{}, Signing: d,
+		Clients: client.New(client.Options{Table: keyringtest.NewTable(), PRF: ring.StorageID, CheckKeys: func([]byte) error { return nil }, CheckKeysURL: func(string) error { return nil }}),
+
 		PRF: func(typ, id string) [16]byte { return ring.StorageID(typ, id) }, TwoPersons: twoPersons, Now: now})
 	for _, name := range []string{"user:ann", "user:bob"} {
 		d.must(d.Accounts.Create(t.Context(), account.Account{Subject: name, Roles: []string{"role:security-officer"}}))

@@ -29,6 +29,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/policy/archive"
 )
@@ -52,7 +53,7 @@ func refuse(format string, args ...any) error { return &Refusal{Text: fmt.Sprint
 func refused(err error) error {
 	var faults policy.Problems
 	for _, known := range []error{archive.ErrUnknown, archive.ErrStale, account.ErrUnknown, account.ErrExists, account.ErrLinked, account.ErrInvalid, account.ErrDisabled,
-		account.ErrContext, policy.ErrSelfTest, archive.ErrReason, authz.ErrNoPolicy} {
+		account.ErrContext, client.ErrUnknown, client.ErrClient, policy.ErrSelfTest, archive.ErrReason, authz.ErrNoPolicy} {
 		if errors.Is(err, known) {
 			return &Refusal{Text: err.Error(), Conflict: errors.Is(err, archive.ErrStale) || errors.Is(err, account.ErrExists) || errors.Is(err, account.ErrLinked), cause: err}
 		}
@@ -79,9 +80,10 @@ type Resources interface {
 	Owner(patient string) audit.Owner
 }
 
-// Tokens ends the tokens of accounts that changed.
+// Tokens ends the tokens of accounts and clients that changed.
 type Tokens interface {
 	RevokeAccount(ctx context.Context, account string) (int, error)
+	RevokeClient(ctx context.Context, client string) (int, error)
 }
 
 // Reasoner adds what a part of the decision beside rules and consents has to
@@ -99,6 +101,8 @@ type Options struct {
 	Tokens      Tokens
 	Glasses     Glasses
 	Credentials Credentials
+	Clients     *client.Registry
+	Signing     Signing
 	Reasoners   []Reasoner
 	// PRF is the keyed function that makes storage ids.
 	PRF func(resourceType, id string) [16]byte
@@ -149,20 +153,27 @@ func operations() map[string]operation {
 		"break-glass/list":   take((*Office).listGlasses),
 		"break-glass/review": take((*Office).reviewGlass),
 
-		"user/create":     take((*Office).createAccount),
-		"user/change":     take((*Office).changeAccount),
-		"user/show":       take((*Office).showAccount),
-		"user/list":       take((*Office).listAccounts),
-		"user/delegate":   take((*Office).delegate),
-		"user/undelegate": take((*Office).undelegate),
-		"user/link":       take((*Office).link),
-		"user/unlink":     take((*Office).unlink),
-		"user/bootstrap":  take((*Office).bootstrap),
-		"user/invite":     take((*Office).invitePerson),
-		"user/reset":      take((*Office).resetPerson),
-		"user/logout":     take((*Office).logoutPerson),
-		"user/unlock":     take((*Office).unlockPerson),
-		"user/factors":    take((*Office).showFactors),
+		"user/create":               take((*Office).createAccount),
+		"user/change":               take((*Office).changeAccount),
+		"user/show":                 take((*Office).showAccount),
+		"user/list":                 take((*Office).listAccounts),
+		"user/delegate":             take((*Office).delegate),
+		"user/undelegate":           take((*Office).undelegate),
+		"user/link":                 take((*Office).link),
+		"user/unlink":               take((*Office).unlink),
+		"client/add":                take((*Office).addClient),
+		"client/list":               take((*Office).listClients),
+		"client/show":               take((*Office).showClient),
+		"client/rotate-secret":      take((*Office).rotateClientSecret),
+		"client/disable":            take((*Office).disableClient),
+		"client/rotate-signing-key": take((*Office).rotateSigningKey),
+
+		"user/bootstrap": take((*Office).bootstrap),
+		"user/invite":    take((*Office).invitePerson),
+		"user/reset":     take((*Office).resetPerson),
+		"user/logout":    take((*Office).logoutPerson),
+		"user/unlock":    take((*Office).unlockPerson),
+		"user/factors":   take((*Office).showFactors),
 	}
 }
 
@@ -177,7 +188,9 @@ func Operations() []string {
 }
 
 // founding are the operations of an installation that has no officers yet.
-var founding = []string{"user/bootstrap", "user/create", "user/list", "user/show"}
+// Backend services need none.
+var founding = []string{"user/bootstrap", "user/create", "user/list", "user/show",
+	"client/add", "client/list", "client/show", "client/rotate-secret", "client/disable", "client/rotate-signing-key"}
 
 // ErrNoOperation means that Do does not know the name.
 var ErrNoOperation = errors.New("there is no such operation")

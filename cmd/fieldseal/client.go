@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fieldseal/fieldseal/authz/client"
-	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/authz/office"
 )
 
 func newClient() *cobra.Command {
@@ -25,7 +25,6 @@ func newClient() *cobra.Command {
 func newClientAdd() *cobra.Command {
 	var in client.Client
 	var auth, keysFile, scopes string
-	var asJSON bool
 	var access, refresh time.Duration
 	c := &cobra.Command{
 		Use: "add ID", Short: "Register a client; its secret, if it has one, is shown once",
@@ -35,7 +34,7 @@ func newClientAdd() *cobra.Command {
 			"  fieldseal client add growth-chart --data DIR --name \"Growth chart\" --auth none --redirect https://app.example/cb --origin https://app.example --scope \"launch/patient openid fhirUser patient/*.rs\"",
 		Args: cobra.ExactArgs(1),
 	}
-	off := newOffline(c)
+	d := newDesk(c)
 	f := c.Flags()
 	f.StringVar(&in.Name, "name", "", "name that people are shown")
 	f.StringVar(&auth, "auth", string(client.PrivateKeyJWT), "how it authenticates: none, client_secret_basic, client_secret_post or private_key_jwt")
@@ -50,7 +49,6 @@ func newClientAdd() *cobra.Command {
 	f.DurationVar(&access, "access-lifetime", 0, "how long its access tokens live; the server's setting when left out, 5m of a backend service")
 	f.DurationVar(&refresh, "refresh-lifetime", 0, "how long its unused refresh tokens live; the server's setting when left out")
 	f.BoolVar(&in.Launches, "launches", false, "may start apps with context, as an EHR does")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		in.AccessSeconds, in.RefreshSeconds = int64(access/time.Second), int64(refresh/time.Second)
 		in.ID, in.Auth, in.Scopes = args[0], client.Auth(auth), strings.Fields(scopes)
@@ -67,16 +65,7 @@ func newClientAdd() *cobra.Command {
 		if err := in.Validate(); err != nil {
 			return usage(c, err)
 		}
-		return clientCall(c, off, adminapi.ClientRequest{Do: adminapi.AddClient, Client: in}, func(out io.Writer, r adminapi.ClientReply) error {
-			if asJSON {
-				return printJSON(out, map[string]string{"id": in.ID, "secret": r.Secret})
-			}
-			if r.Secret == "" {
-				_, err := fmt.Fprintln(out, "registered", in.ID)
-				return err
-			}
-			return printSecret(out, r.Secret)
-		})
+		return ask(c, d, "client/add", office.ClientRequest{Client: in}, printClientSecret)
 	}
 	return c
 }
@@ -101,66 +90,40 @@ func readKeys(stdin io.Reader, name string) (keys []byte, err error) {
 	return keys, err
 }
 
-func printSecret(out io.Writer, secret string) (err error) {
-	if secret != "" {
-		_, err = fmt.Fprintln(out, secret)
+func printClientSecret(out io.Writer, r office.ClientSecret) {
+	if r.Secret == "" {
+		fmt.Fprintln(out, "registered", r.ID)
+		return
 	}
-	return err
-}
-
-// clientCall asks the server, or the data folder when none runs.
-func clientCall(c *cobra.Command, off *offline, r adminapi.ClientRequest, show func(io.Writer, adminapi.ClientReply) error) error {
-	return off.backend(c.Context(), func(b adminapi.Backend) error {
-		reply, err := b.Clients(c.Context(), r)
-		if err != nil {
-			return err
-		}
-		return show(c.OutOrStdout(), reply)
-	})
+	fmt.Fprintln(out, r.Secret)
 }
 
 func newClientList() *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{Use: "list", Short: "List clients, disabled ones too", Example: "  fieldseal client list --data DIR --json", Args: cobra.NoArgs}
-	off := newOffline(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	d := newDesk(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return clientCall(c, off, adminapi.ClientRequest{Do: adminapi.ListClients}, func(out io.Writer, r adminapi.ClientReply) error {
-			if asJSON {
-				return printJSON(out, shown(r.Clients))
-			}
+		return ask(c, d, "client/list", struct{}{}, func(out io.Writer, all []client.Client) {
 			w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-			for _, k := range r.Clients {
+			for _, k := range all {
 				state := "in force"
 				if !k.Disabled.IsZero() {
 					state = "disabled"
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.ID, k.Auth, state, strings.Join(k.Scopes, " "))
 			}
-			return w.Flush()
+			_ = w.Flush() // standard output that is gone ends the command anyway
 		})
 	}
 	return c
 }
 
-// shown leaves out the hash of the secret, which is of no use to anybody.
-func shown(clients []client.Client) []client.Client {
-	out := make([]client.Client, len(clients))
-	for i, k := range clients {
-		k.SecretHash = nil
-		out[i] = k
-	}
-	return out
-}
-
 func newClientShow() *cobra.Command {
 	c := &cobra.Command{Use: "show ID", Short: "Show what is registered of a client, as JSON; never a secret",
 		Example: "  fieldseal client show lab-feed --data DIR", Args: cobra.ExactArgs(1)}
-	off := newOffline(c)
+	d := newDesk(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return clientCall(c, off, about(adminapi.ShowClient, args), func(out io.Writer, r adminapi.ClientReply) error {
-			return printJSON(out, shown(r.Clients)[0])
-		})
+		d.asJSON = true
+		return ask(c, d, "client/show", about(args), func(io.Writer, client.Client) {})
 	}
 	return c
 }
@@ -168,11 +131,9 @@ func newClientShow() *cobra.Command {
 func newClientRotate() *cobra.Command {
 	c := &cobra.Command{Use: "rotate-secret ID", Short: "Give a client a new secret, shown once; the old one is void within 5 seconds",
 		Example: "  fieldseal client rotate-secret growth-chart --data DIR", Args: cobra.ExactArgs(1)}
-	off := newOffline(c)
+	d := newDesk(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return clientCall(c, off, about(adminapi.RotateClientSecret, args), func(out io.Writer, r adminapi.ClientReply) error {
-			return printSecret(out, r.Secret)
-		})
+		return ask(c, d, "client/rotate-secret", about(args), printClientSecret)
 	}
 	return c
 }
@@ -180,11 +141,10 @@ func newClientRotate() *cobra.Command {
 func newClientDisable() *cobra.Command {
 	c := &cobra.Command{Use: "disable ID", Short: "End a client for good, with every token it has",
 		Example: "  fieldseal client disable lab-feed --data DIR", Args: cobra.ExactArgs(1)}
-	off := newOffline(c)
+	d := newDesk(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return clientCall(c, off, about(adminapi.DisableClient, args), func(out io.Writer, r adminapi.ClientReply) error {
-			_, err := fmt.Fprintf(out, "disabled; tokens ended: %d\n", r.Revoked)
-			return err
+		return ask(c, d, "client/disable", about(args), func(out io.Writer, r office.ClientEnded) {
+			fmt.Fprintf(out, "disabled; tokens ended: %d\n", r.Tokens)
 		})
 	}
 	return c
@@ -193,16 +153,15 @@ func newClientDisable() *cobra.Command {
 func newClientSigning() *cobra.Command {
 	c := &cobra.Command{Use: "rotate-signing-key", Short: "Make a new key of id_tokens; the old one stays published while its tokens live",
 		Example: "  fieldseal client rotate-signing-key --data DIR", Args: cobra.NoArgs}
-	off := newOffline(c)
+	d := newDesk(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return clientCall(c, off, adminapi.ClientRequest{Do: adminapi.RotateSigningKey}, func(out io.Writer, r adminapi.ClientReply) error {
-			_, err := fmt.Fprintf(out, "%s signs from %s\n", r.KeyID, r.From.UTC().Format(time.RFC3339))
-			return err
+		return ask(c, d, "client/rotate-signing-key", struct{}{}, func(out io.Writer, r office.SigningKey) {
+			fmt.Fprintf(out, "%s signs from %s\n", r.ID, r.From.UTC().Format(time.RFC3339))
 		})
 	}
 	return c
 }
 
-func about(call adminapi.ClientCall, args []string) adminapi.ClientRequest {
-	return adminapi.ClientRequest{Do: call, Client: client.Client{ID: args[0]}}
+func about(args []string) office.ClientRequest {
+	return office.ClientRequest{Client: client.Client{ID: args[0]}}
 }

@@ -130,8 +130,6 @@ type Backend interface {
 	BreakGlassList(ctx context.Context) ([]Emergency, error)
 	// BreakGlassReview closes the review of one, once and for all.
 	BreakGlassReview(ctx context.Context, r ReviewRequest) (glass.Record, error)
-	// Clients registers OAuth clients and looks after them.
-	Clients(ctx context.Context, r ClientRequest) (ClientReply, error)
 	Stats(ctx context.Context) (Stats, error)
 	// Office runs an operation on policy or accounts and returns its JSON.
 	Office(ctx context.Context, c OfficeCall) (json.RawMessage, error)

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 	"github.com/fieldseal/fieldseal/fhir/interaction"
@@ -57,9 +56,6 @@ func (a *answers) BreakGlassList(context.Context) ([]Emergency, error) {
 }
 func (a *answers) BreakGlassReview(_ context.Context, r ReviewRequest) (glass.Record, error) {
 	return glass.Record{ID: r.ID}, a.note(r)
-}
-func (a *answers) Clients(_ context.Context, r ClientRequest) (ClientReply, error) {
-	return ClientReply{Secret: "fss_x"}, a.note(r)
 }
 func (a *answers) Office(_ context.Context, c OfficeCall) (json.RawMessage, error) {
 	return c.Body, a.note(c)
@@ -133,13 +129,6 @@ func TestEveryCallReachesTheBackend(t *testing.T) {
 			return err
 		}, ReviewRequest{ID: "g", By: "user:o", Decision: glass.Justified}},
 		{"stats", func() error { _, err := c.Stats(ctx); return err }, "stats"},
-		{"clients", func() error {
-			out, err := c.Clients(ctx, ClientRequest{Do: RotateClientSecret, Client: client.Client{ID: "app"}})
-			if err == nil && out.Secret != "fss_x" {
-				t.Errorf("%+v", out)
-			}
-			return err
-		}, ClientRequest{Do: RotateClientSecret, Client: client.Client{ID: "app"}}},
 		{"office", func() error {
 			out, err := c.Office(ctx, OfficeCall{System: "root", Account: "user:ann", Operation: "policy/show", Body: json.RawMessage(`{"version":1}`)})
 			if err == nil && string(out) != `{"version":1}` {

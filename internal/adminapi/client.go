@@ -109,11 +109,6 @@ func (c *Client) BreakGlassReview(ctx context.Context, r ReviewRequest) (out gla
 	return out, c.call(ctx, "/break-glass/review", r, &out, nil)
 }
 
-// Clients implements Backend.
-func (c *Client) Clients(ctx context.Context, r ClientRequest) (out ClientReply, err error) {
-	return out, c.call(ctx, "/clients", r, &out, nil)
-}
-
 // Office implements Backend.
 func (c *Client) Office(ctx context.Context, r OfficeCall) (out json.RawMessage, err error) {
 	return out, c.call(ctx, "/office", r, &out, nil)

@@ -72,9 +72,6 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /break-glass/review", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(in ReviewRequest, _ func(Progress)) (any, error) { return b.BreakGlassReview(r.Context(), in) })
 	})
-	mux.HandleFunc("POST /clients", func(w http.ResponseWriter, r *http.Request) {
-		callWithin(maxClientBytes, w, r, func(in ClientRequest, _ func(Progress)) (ClientReply, error) { return b.Clients(r.Context(), in) })
-	})
 	mux.HandleFunc("POST /stats", func(w http.ResponseWriter, r *http.Request) {
 		call(w, r, func(struct{}, func(Progress)) (Stats, error) { return b.Stats(r.Context()) })
 	})

@@ -3,9 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/office"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/config"
@@ -16,10 +19,19 @@ func (a *App) openOffice() (err error) {
 	if err = a.openLogin(); err != nil {
 		return err
 	}
+	a.clients = client.New(client.Options{Table: a.store.Table("oauth"), PRF: a.ring.StorageID, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL})
 	a.office = office.New(office.Options{Policies: a.policies, Accounts: a.accounts, Trail: a.trail, Resources: resources{a},
-		Tokens: a.tokens, Glasses: a.glasses, Credentials: credentials{a.login}, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
+		Tokens: a.tokens, Glasses: a.glasses, Credentials: credentials{a.login}, Clients: a.clients, Signing: signing{a}, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
 		TwoPersons: a.cfg.Profile == config.Production})
 	return nil
+}
+
+// signing is the authorization server's key, which is there later than the office.
+type signing struct{ *App }
+
+// RotateSigningKey implements office.Signing.
+func (s signing) RotateSigningKey(ctx context.Context) (string, time.Time, error) {
+	return s.oauth.RotateSigningKey(ctx)
 }
 
 // resources tell facts to the office.
