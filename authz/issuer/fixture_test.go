@@ -66,7 +66,7 @@ func file(t *testing.T, p *issuertest.Provider, more string) string {
 	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), p.CA, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("issuers:\n- name: hospital\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n%s", p.URL, more)
+	text := fmt.Sprintf("issuers:\n- name: hospital\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n  clock_skew: 2m\n%s", p.URL, more)
 	path := filepath.Join(folder, "issuers.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

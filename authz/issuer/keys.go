@@ -108,6 +108,18 @@ func (k *keys) find(ctx context.Context, kid, algorithm string) (any, error) {
 	return key, err
 }
 
+// metadata returns the endpoints of the issuer, or ErrAway.
+func (k *keys) metadata(ctx context.Context) (Metadata, error) {
+	if h, now := k.current(), k.now(); !h.fresh(now) || !h.usable(now) {
+		k.refresh(ctx, h.usable(now))
+	}
+	h := k.current()
+	if !h.usable(k.now()) {
+		return Metadata{}, ErrAway
+	}
+	return h.meta, nil
+}
+
 // refresh fetches what the issuer publishes, if it is time to. Of concurrent
 // callers one does; the others wait for it, unless what is held serves them.
 func (k *keys) refresh(ctx context.Context, served bool) {

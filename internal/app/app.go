@@ -24,6 +24,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit/trail"
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/federation"
 	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/authz/issuer"
 	"github.com/fieldseal/fieldseal/authz/login"
@@ -72,6 +73,7 @@ type App struct {
 	issuers     *issuer.Set // nil without external ones
 	office      *office.Office
 	login       *login.Service
+	federation  *federation.Desk // nil without providers to log in at
 	clients     *client.Registry
 	oauth       *oauth.Server
 	root        http.Handler // what the FHIR listener serves

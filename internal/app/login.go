@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/federation"
 	"github.com/fieldseal/fieldseal/authz/login"
 )
 
@@ -25,7 +26,14 @@ func (a *App) openLogin() error {
 	a.login, err = login.New(login.Options{Table: a.store.Table("login"), Sealer: a.ring, Accounts: a.accounts,
 		Origin: base.Scheme + "://" + base.Host, NeedsFactor: func(rec account.Account) bool { return a.office.NeedsFactor(rec) },
 		Recorder: a.trail, Gatekeeper: a.trail, Breached: breached})
-	return err
+	if err != nil {
+		return err
+	}
+	if a.issuers != nil && len(a.issuers.Login()) > 0 {
+		a.federation = federation.New(federation.Options{Issuers: a.issuers, Accounts: a.accounts, Login: a.login, Table: a.store.Table("login"),
+			Origin: base.Scheme + "://" + base.Host, Recorder: a.trail, Gatekeeper: a.trail})
+	}
+	return nil
 }
 
 func readBreached(path string) (_ *login.Breached, err error) {
@@ -42,6 +50,10 @@ func readBreached(path string) (_ *login.Breached, err error) {
 
 func (a *App) sweepLogins(ctx context.Context) error {
 	_, err := a.login.Sweep(ctx)
+	if a.federation != nil {
+		_, ferr := a.federation.Sweep(ctx)
+		err = errors.Join(err, ferr)
+	}
 	return err
 }
 

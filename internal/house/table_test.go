@@ -75,6 +75,7 @@ var floors = map[string]int{
 	"internal/adminapi": 8,
 
 	"authz/login/logintest":            0,
+	"authz/federation":                 8,
 	"authz/issuer/issuertest":          1,
 	"authz/oauth/oauthtest":            8,
 	"internal/config":                  8,
@@ -140,6 +141,7 @@ var walls = map[string][]string{
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
 	"github.com/go-jose":                            {"authz/oauth", "authz/keyset", "authz/issuer"},
 	"github.com/ory":                                {"authz/oauth"},
+	"golang.org/x/oauth2":                           {"authz/federation"},
 	"github.com/go-webauthn":                        {"authz/login"},
 	"github.com/pquerna":                            {"authz/login"},
 	"golang.org/x/sys/unix":                         {"audit/trail", "crypto/kms/localfile", "internal/adminapi", "repository/localstore"},

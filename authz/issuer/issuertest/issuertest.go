@@ -63,9 +63,12 @@ type Provider struct {
 	asked     map[string]int
 }
 
+// rsaKey is one for all providers of a process: making it is slow.
+var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // Start returns a provider on a loopback port, which Close ends.
 func Start() (*Provider, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsaKey()
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
