@@ -77,13 +77,19 @@ type desk struct {
 	*Service
 	t     *testing.T
 	table *keyringtest.Table
+	on    repository.Table // table, or that of an engine
 	clock *keyringtest.Clock
 	rec   *recorder
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T) *desk { t.Helper(); return newDeskOn(t, nil) }
+
+func newDeskOn(t *testing.T, table repository.Table) *desk {
 	t.Helper()
-	d := &desk{t: t, table: keyringtest.NewTable(), clock: keyringtest.NewClock(), rec: &recorder{}}
+	d := &desk{t: t, table: keyringtest.NewTable(), on: table, clock: keyringtest.NewClock(), rec: &recorder{}}
+	if d.on == nil {
+		d.on = d.table
+	}
 	accounts := account.NewDirectory(keyringtest.NewTable(), unsealed{})
 	for _, a := range []account.Account{{Subject: "user:nurse", Roles: []string{"role:nurse"}}, {Subject: "user:chief", Roles: []string{"role:admin"}}} {
 		d.must(accounts.Create(t.Context(), a))
@@ -94,7 +100,7 @@ func newDesk(t *testing.T) *desk {
 
 // node is another node over the same tables.
 func (d *desk) node(accounts *account.Directory) *Service {
-	s, err := New(Options{Table: d.table, Sealer: unsealed{}, Accounts: accounts, Origin: origin, Recorder: d.rec, Gatekeeper: d.rec, Now: d.clock.Now,
+	s, err := New(Options{Table: d.on, Sealer: unsealed{}, Accounts: accounts, Origin: origin, Recorder: d.rec, Gatekeeper: d.rec, Now: d.clock.Now,
 		NeedsFactor: func(a account.Account) bool { return a.Roles[0] == "role:admin" }})
 	d.must(err)
 	s.cost = cost{64, 1} // what it costs is not what these tests are about

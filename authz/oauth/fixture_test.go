@@ -159,6 +159,11 @@ func (ward) Sees(_ context.Context, account, patient, encounter string, referenc
 	return nil
 }
 
+func (ward) Entity(patient string) audit.Entity {
+	owner := prf("owner", patient)
+	return audit.Entity{Type: "Patient", ID: patient, Key: owner, Patients: []audit.Owner{owner}, PatientIDs: []string{patient}}
+}
+
 const appScopes = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.rs user/*.rs"
 
 // app registers an app with a user and returns its secret.

@@ -90,6 +90,11 @@ func TestLaunchGivesItsContext(t *testing.T) {
 	if !n.rec.has("launch", "", "client:ehr-of-app") {
 		t.Error("no event")
 	}
+	for _, e := range n.rec.events {
+		if e.Subtype == "launch" && (len(e.Entities) != 3 || len(e.Entities[2].Patients) != 1) {
+			t.Errorf("the patient does not find the event: %+v", e.Entities)
+		}
+	}
 }
 
 // What a launch does not say: an app shows the banner itself, looks like the

@@ -26,6 +26,9 @@ type Charts interface {
 	// is the same answer to what is unknown, invisible and another patient's;
 	// any other error means that nobody can tell.
 	Sees(ctx context.Context, account, patient, encounter string, references []string) error
+	// Entity is a patient as an event names it: the patient finds the event,
+	// and is forgotten in it when erased.
+	Entity(patient string) audit.Entity
 }
 
 // launchCall is what an EHR posts: the app that is to be started, and with what.
@@ -141,14 +144,14 @@ func (s *Server) acceptableLaunch(ctx context.Context, by authz.Subject, call *l
 	return s.Charts.Sees(ctx, call.Account, call.Patient, call.Encounter, references)
 }
 
-// recordLaunch makes the event of a call durable. It names whom the launch is
-// for and the patient, so that both find it.
+// recordLaunch makes the event of a call durable. It names the app, whom it is
+// for and the patient.
 func (s *Server) recordLaunch(ctx context.Context, by authz.Subject, call *launchCall, reason string) error {
 	e := event{subtype: "launch", reason: reason, claims: token.Claims{Account: by.ID(), Who: by.Who(), Client: by.Client(), Roles: by.Roles(), Purpose: by.Purpose()}}
 	if call != nil {
 		e.entities = []audit.Entity{{Type: "Client", ID: call.App}, {Type: "Account", ID: call.Account}}
 		if call.Patient != "" {
-			e.entities = append(e.entities, audit.Entity{Type: "Patient", ID: call.Patient, Key: s.PRF("Patient", call.Patient)})
+			e.entities = append(e.entities, s.Charts.Entity(call.Patient))
 		}
 	}
 	return s.record(ctx, e)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/policy"
@@ -50,6 +51,9 @@ func (o *Office) Sees(ctx context.Context, acct, patient, encounter string, refe
 	}
 	return nil
 }
+
+// Entity implements oauth.Charts.
+func (o *Office) Entity(patient string) audit.Entity { return o.patient(patient) }
 
 // launchClaims are those of an account for a patient, or authz.ErrDenied.
 func (o *Office) launchClaims(ctx context.Context, acct, patient string) (c authz.SubjectClaims, err error) {
