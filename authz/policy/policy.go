@@ -151,8 +151,8 @@ func ModelHash() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Purposes are the purposes of use that some rule allows anything for; BTG
-// comes with breaking the glass alone.
+// Purposes are the purposes of use for which some rule allows anything, but for
+// BTG, which comes with breaking the glass alone.
 func (d *Decider) Purposes() []string {
 	var out []string
 	for _, p := range purposes {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/token"
-	"github.com/fieldseal/fieldseal/internal/adminapi"
 )
 
 // BenchmarkServiceToken is a token request of a backend service over HTTP with
@@ -42,8 +41,8 @@ func BenchmarkServiceToken(b *testing.B) {
 	}
 	enc := base64.RawURLEncoding.EncodeToString
 	set := fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-384","kid":"k","x":%q,"y":%q}]}`, enc(point[1:49]), enc(point[49:]))
-	_, err = a.Clients(b.Context(), adminapi.ClientRequest{Do: adminapi.AddClient, Client: client.Client{ID: "lab", Name: "lab", Auth: client.PrivateKeyJWT,
-		Keys: []byte(set), Scopes: []string{"system/*.rs"}, Roles: []string{"role:integration"}}})
+	_, err = a.clients.Add(b.Context(), client.Client{ID: "lab", Name: "lab", Auth: client.PrivateKeyJWT,
+		Keys: []byte(set), Scopes: []string{"system/*.rs"}, Roles: []string{"role:integration"}})
 	if err != nil {
 		b.Fatal(err)
 	}
