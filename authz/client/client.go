@@ -191,7 +191,9 @@ func (c Client) validateScopes(fault func(string, ...any)) {
 			fault("scope %q is none of a backend service: those begin with system/", text)
 		case !c.Service() && err == nil && s.Level == smart.System:
 			fault("scope %q is for backend services, which have no redirect URI", text)
-		case err != nil && !smart.Contextual(text):
+		case text == smart.Admin && c.Auth == Public:
+			fault("scope %q is for clients that authenticate", text)
+		case err != nil && !smart.Contextual(text) && text != smart.Admin:
 			fault("scope %q is not understood", text)
 		}
 	}

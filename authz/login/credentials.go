@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	tableName        = "login"
-	credentialPrefix = "credential/"
-	format           = 1
+	tableName = "login"
+	rowProofs = "credential/"
+	format    = 1
 )
 
 // credentials are what an account proves itself with. The row is sealed.
@@ -64,7 +64,7 @@ type sealedRow struct {
 // credentialKey names no account: it is a keyed pseudonym.
 func (s *Service) credentialKey(account string) []byte {
 	id := s.Sealer.StorageID("login-credential", account)
-	return append([]byte(credentialPrefix), hex.EncodeToString(id[:])...)
+	return append([]byte(rowProofs), hex.EncodeToString(id[:])...)
 }
 
 // load returns the credentials of an account, empty ones with revision 0 when it

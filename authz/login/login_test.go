@@ -546,7 +546,7 @@ func TestRowsNameNobody(t *testing.T) {
 		d.must(err)
 		text := string(row.Key) + string(row.Value)
 		for _, bad := range []string{"nurse", "chief", secret, link, phrase, peer, other} {
-			if strings.Contains(text, bad) && !strings.HasPrefix(string(row.Key), credentialPrefix) || strings.Contains(string(row.Key), bad) {
+			if strings.Contains(text, bad) && !strings.HasPrefix(string(row.Key), rowProofs) || strings.Contains(string(row.Key), bad) {
 				t.Errorf("%.20q shows %.10s", row.Key, bad)
 			}
 		}

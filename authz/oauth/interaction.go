@@ -62,19 +62,19 @@ type Decision struct {
 // sound refuses a decision that gives more than was asked for, or a scope
 // without what it needs: a missing patient or user is a refusal, not a skip.
 func (d Decision) sound(a Asked) error {
-	clinical := false
+	substance := false
 	for _, text := range d.Scopes {
 		if !smart.Covered(a.Scopes, text) {
 			return errors.New("a scope was granted that nobody asked for")
 		}
 		s, err := smart.Parse(text)
-		clinical = clinical || err == nil
+		substance = substance || err == nil || text == smart.Admin
 		patient := err == nil && s.Level == smart.Patient || text == smart.LaunchPatient
 		if patient && d.Claims.Patient == "" || text == smart.FHIRUser && d.Claims.Who == "" {
 			return ErrDeclined
 		}
 	}
-	if !clinical && !slices.Contains(d.Scopes, smart.OpenID) {
+	if !substance && !slices.Contains(d.Scopes, smart.OpenID) {
 		return ErrDeclined
 	}
 	return nil

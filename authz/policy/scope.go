@@ -9,7 +9,7 @@ import (
 )
 
 // AdminScope lets a token carry administration; no SMART scope does.
-const AdminScope = "fieldseal/admin"
+const AdminScope = smart.Admin
 
 // reach is how far the scopes of a token let one action on one type go.
 type reach uint8

@@ -34,6 +34,10 @@ const (
 
 var contextual = []string{OpenID, FHIRUser, OfflineAccess, OnlineAccess, Launch, LaunchPatient, LaunchEncounter}
 
+// Admin lets a token carry administration, by whom the policy lets administer. It
+// is none of SMART's, reads no resource, and no wider scope covers it.
+const Admin = "fieldseal/admin"
+
 // Contextual reports whether a scope is one of those that ask for context,
 // identity or refresh instead of data.
 func Contextual(scope string) bool {
@@ -137,9 +141,9 @@ func (s Scope) Covers(other Scope) bool {
 }
 
 // Covered reports whether one of the scopes in have covers the one asked for.
-// Contextual scopes cover themselves only.
+// Contextual scopes and Admin cover themselves only.
 func Covered(have []string, asked string) bool {
-	if Contextual(asked) {
+	if Contextual(asked) || asked == Admin {
 		return slices.Contains(have, asked)
 	}
 	want, err := Parse(asked)

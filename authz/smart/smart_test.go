@@ -59,7 +59,7 @@ func TestCoveredNeverWidens(t *testing.T) {
 		{"user/Observation.rs?category=a", "user/Observation.rs", false}, {"user/Observation.rs?category=a", "user/Observation.rs?category=b", false},
 		{"user/Patient.rs", "user/*.r", false}, {"patient/*.cruds", "user/*.r", false}, {"system/*.cruds", "patient/*.r", false},
 		{"user/*.rs", "user/Patient.u", false}, {"launch", "launch/patient", false}, {"user/*.cruds", "offline_access", false}, {"user/*.dus", "user/*.s", false},
-		{"fieldseal/admin", "fieldseal/admin", false}, {"", "openid", false},
+		{"fieldseal/admin", "fieldseal/admin", true}, {"user/*.cruds system/*.cruds openid", "fieldseal/admin", false}, {"fieldseal/admin", "user/*.r", false}, {"", "openid", false},
 	} {
 		if got := Covered(strings.Fields(row.have), row.asked); got != row.want {
 			t.Errorf("%q covers %q: %v", row.have, row.asked, got)
