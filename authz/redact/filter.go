@@ -44,7 +44,7 @@ func (f *filter) keepMembers(c field.Cursor, n *fhir.Node, top bool) bool {
 
 // keepMember shows the stand-in of a hidden member where there is one.
 func (f *filter) keepMember(c field.Cursor, m *fhir.Node) bool {
-	if json, source, ok := c.StandIn(m); ok && f.visible.Has(field.Limited) && !f.visible.Has(source) {
+	if json, source, needs, ok := c.StandIn(m); ok && f.visible.Has(field.Limited) && f.visible.Contains(needs) && !f.visible.Has(source) {
 		if v, err := fhir.ParseValue(json, fhir.DefaultLimits); err == nil {
 			*m = v.Named(m.Name())
 			return true
@@ -128,7 +128,7 @@ func presentClasses(c field.Cursor, root *fhir.Node) field.ClassSet {
 func classesOf(c field.Cursor, n *fhir.Node, member bool) field.ClassSet {
 	var s field.ClassSet
 	if member {
-		if _, _, ok := c.StandIn(n); ok {
+		if _, _, _, ok := c.StandIn(n); ok {
 			s = field.Set(field.Limited)
 		}
 	}

@@ -136,7 +136,7 @@ func (m *merge) standsIn(view []*fhir.Node) bool {
 		if o == nil {
 			return false
 		}
-		_, source, ok := c.Child(root, o).StandIn(o)
+		_, source, _, ok := c.Child(root, o).StandIn(o)
 		if !ok || m.visible.Has(source) {
 			return false
 		}

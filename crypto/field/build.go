@@ -30,7 +30,7 @@ type walkKey struct {
 
 func newBuilder(reg *definition.Registry, p *policy) *builder {
 	b := &builder{reg: reg, p: p, resource: map[string]map[string]string{}, walks: map[walkKey]*walk{}, leaf: map[string]bool{}, used: map[string]bool{}}
-	b.t = &Table{types: map[string]*walk{}, extensions: map[string]Class{}, names: newDictionary(), paths: map[string]ClassSet{}, all: map[string]ClassSet{}}
+	b.t = &Table{types: map[string]*walk{}, extensions: map[string]Class{}, names: newDictionary(), paths: map[string]ClassSet{}}
 	for f, name := range fixedNames {
 		b.t.fixedSteps[f][0].n = uint32(b.id(name))
 	}
@@ -80,12 +80,6 @@ func (b *builder) build() (*Table, error) {
 		if typ := b.reg.Type(name); typ != nil && !typ.Abstract {
 			b.t.types[name] = b.object(typ, name, walkKey{typ: typ})
 		}
-	}
-	for name, w := range b.t.types {
-		b.t.all[name] = b.t.below(cursor{walk: w, kind: complexType}, map[*walk]bool{})
-	}
-	for name := range b.p.Derived {
-		b.t.all[name] |= Set(Limited)
 	}
 	b.choices()
 	for path := range b.p.Paths {

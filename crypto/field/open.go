@@ -184,11 +184,12 @@ func (c *Cipher) openClass(w *work, k Keys, g *groupInfo, visible ClassSet) erro
 	return nil
 }
 
-// shown: a stand-in only while its source is hidden, everything else only
-// with the classes it needs.
+// shown: a stand-in only while its source is hidden, and inside of a contained
+// resource to who sees that there is one; everything else only with the classes
+// it needs.
 func (e *entry) shown(visible ClassSet) bool {
 	if e.from != none {
-		return !visible.Contains(e.needs)
+		return !visible.Contains(e.needs) && (e.steps[1]-e.steps[0] == 1 || visible.Has(Administrative))
 	}
 	return visible.Contains(e.needs)
 }

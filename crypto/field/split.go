@@ -131,22 +131,25 @@ func (p *plan) fixedSlots(c cursor, f int, n *fhir.Node) {
 		p.member(c, n)
 		return
 	}
-	p.push(cursor{id: p.t.nameID(fixedNames[f])}, n, Administrative, p.name(cursor{id: -1}, n))
+	p.push(cursor{id: p.t.nameID(fixedNames[f])}, n, Administrative, 0, p.name(cursor{id: -1}, n))
 }
 
 func (p *plan) member(c cursor, n *fhir.Node) {
 	next := p.t.child(c, n)
 	st := p.name(next, n)
-	if next.from != none && p.standIn(next, n, st) {
-		next.flags &^= isModifier // a hidden original still shows its meaning
+	if next.from != none && p.standIn(next, n, st) && next.flags&isModifier != 0 {
+		// The stand-in still shows the meaning of a hidden original. It is what
+		// must be visible: who sees the original sees what is limited too.
+		next.flags &^= isModifier
+		p.modifiers |= Set(Limited)
 	}
 	p.visit(next, n, st)
 }
 
 // visit pushes n as one slot, or goes into it.
 func (p *plan) visit(c cursor, n *fhir.Node, st step) {
-	if class, ok := p.t.uniform(c, n); ok {
-		p.push(c, n, class, st)
+	if class, needs, ok := p.t.uniform(c, n); ok {
+		p.push(c, n, class, needs, st)
 		return
 	}
 	p.stack = append(p.stack, st)
@@ -174,12 +177,12 @@ func (p *plan) name(c cursor, n *fhir.Node) step {
 	return step{raw: p.text[start:len(p.text):len(p.text)]}
 }
 
-func (p *plan) push(c cursor, n *fhir.Node, class Class, st step) {
+func (p *plan) push(c cursor, n *fhir.Node, class Class, needs ClassSet, st step) {
 	p.entries = append(p.entries, entry{
-		class: class, needs: c.needsOf(class), null: onlyNull(n), order: p.order, steps: p.path(st), node: n,
+		class: class, needs: needs, null: onlyNull(n), order: p.order, steps: p.path(st), node: n,
 	})
 	p.order++
-	if c.flags&isModifier != 0 {
+	if c.flags&isModifier != 0 && !(c.kind == extension && class == c.class) { // such an extension goes with its container
 		p.modifiers |= Set(class)
 	}
 }

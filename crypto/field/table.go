@@ -18,7 +18,6 @@ type Table struct {
 	fixedSteps       [fixedMembers][1]step
 	rules            []Rule
 	paths            map[string]ClassSet
-	all              map[string]ClassSet
 }
 
 // Rule is one line of the expanded table: the class of an element and which
@@ -47,15 +46,6 @@ func NewTable(reg *definition.Registry, rules []byte) (*Table, error) {
 
 // Rules lists the expanded table in path order.
 func (t *Table) Rules() []Rule { return slices.Clone(t.rules) }
-
-// Classes are the classes that elements of the type can have by rule,
-// extensions not counted.
-func (t *Table) Classes(resourceType string) ClassSet {
-	if s, ok := t.all[resourceType]; ok {
-		return s
-	}
-	return AllClasses
-}
 
 // ElementClasses are the classes of all that an element holds, by its
 // definition path ("Patient.name.family", "Observation.value[x]" or
@@ -145,11 +135,7 @@ func (c Cursor) Child(n, child *fhir.Node) Cursor {
 // Uniform reports the one class of the node and all below it, with the classes
 // that must be visible too (an extension is shown only with its element).
 func (c Cursor) Uniform(n *fhir.Node) (class Class, needs ClassSet, ok bool) {
-	class, ok = c.t.uniform(c.c, n)
-	if !ok {
-		return Group0, 0, false
-	}
-	return class, c.c.needsOf(class), true
+	return c.t.uniform(c.c, n)
 }
 
 func (c cursor) needsOf(class Class) ClassSet { return (c.needs | Set(c.class)) &^ Set(class) }

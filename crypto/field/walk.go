@@ -173,7 +173,7 @@ func (c cursor) to(m *member) cursor {
 	if m.class != Group0 && m.class != c.class {
 		next.class, next.needs = m.class, (c.needs|Set(c.class))&^Set(m.class)
 	}
-	if m.flags&isModifier != 0 && c.class == Group0 {
+	if m.flags&isModifier != 0 && (c.class == Group0 || m.kind == extension) {
 		next.flags |= isModifier
 	}
 	if m.flags&isCosmetic != 0 {
@@ -197,33 +197,33 @@ func (t *Table) nameID(name string) int32 {
 	return -1
 }
 
-// uniform reports whether everything below n has one class.
-func (t *Table) uniform(c cursor, n *fhir.Node) (Class, bool) {
+// uniform reports whether everything below n has one class and needs the same
+// others.
+func (t *Table) uniform(c cursor, n *fhir.Node) (class Class, needs ClassSet, ok bool) {
 	if n.Kind() == fhir.Object {
 		c = t.enter(c, n)
 		if c.walk != nil && c.flags&isLeaf == 0 && (c.walk.blanket || c.class != Group0 && n.Len() > 0 && c.walk.plain(n)) {
-			return c.class, true
+			return c.class, c.needsOf(c.class), true
 		}
 	}
 	if n.Len() == 0 {
-		return c.own(), true
+		return c.own(), c.needsOf(c.own()), true
 	}
 	if c.flags&isLeaf != 0 {
-		return Group0, false
+		return Group0, 0, false
 	}
-	first := Group0
 	for i := range n.Len() {
 		at, item := c, n.At(i)
 		if n.Kind() == fhir.Object {
 			at = t.child(c, item)
 		}
-		class, ok := t.uniform(at, item)
-		if !ok || i > 0 && class != first {
-			return Group0, false
+		itemClass, itemNeeds, ok := t.uniform(at, item)
+		if !ok || i > 0 && (itemClass != class || itemNeeds != needs) {
+			return Group0, 0, false
 		}
-		first = class
+		class, needs = itemClass, itemNeeds
 	}
-	return first, true
+	return class, needs, true
 }
 
 // plain reports whether all below an object are known elements with the class

@@ -12,6 +12,19 @@ func (p *shop) putBinary(id, context string) {
 	p.put("Binary", id, string(BinaryResource(id, "text/plain", context, []byte("secret"))))
 }
 
+// TestExtensionsOfABinaryStayHidden: a Binary holds few classes by its definition,
+// and was shown whole to who sees these.
+func TestExtensionsOfABinaryStayHidden(t *testing.T) {
+	t.Parallel()
+	p := newShopWith(t, shopOptions{rows: "role, role:archivist, sees what a Binary holds\np, role:archivist, Binary, read|search, identifier|narrative|clinical|administrative, *, all_patients, allow\n"})
+	p.put("Binary", "b", `{"resourceType":"Binary","id":"b","contentType":"text/plain","_contentType":{"extension":[{"url":"urn:x","valueString":"unclassed"}]},"data":"c2VjcmV0"}`)
+	a, err := p.Read(t.Context(), p.as("archivist"), "Binary", "b")
+	p.must(err)
+	if bytes.Contains(a.Body(), []byte("unclassed")) || !bytes.Contains(a.Body(), []byte("REDACTED")) {
+		t.Errorf("%s", a.Body())
+	}
+}
+
 // A Binary is for those who may read what its securityContext names (R4
 // binary.html#security).
 func TestBinaryIsJudgedAsItsSecurityContext(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *Service) mayChange(ctx context.Context, g authz.Grant, previous *sealed
 	var before *fhir.Resource
 	if previous != nil && !previous.Head.Deleted {
 		writable &= s.granted(ctx, g, previous)
-		if !s.hides(r.Type(), writable) {
+		if !hides(writable) {
 			return nil
 		}
 		var err error
@@ -215,7 +215,7 @@ func (s *Service) echo(ctx context.Context, c Call, ch change) ([]byte, string, 
 	if mask == 0 || redact.Withheld(ch.draft.Head, mask) {
 		return nil, "", nil
 	}
-	if s.shows(c, rec.Key.Type, mask) {
+	if c.shows(mask) {
 		if c.Return != Representation {
 			return nil, versionTag(rec.Version), nil
 		}

@@ -13,17 +13,15 @@ func (c Call) conceals() bool { return c.traits == nil || c.traits.ConcealChange
 
 // redact finishes a tree of visible classes.
 func (s *Service) redact(c Call, tree *fhir.Resource, visible field.ClassSet) {
-	if s.hides(tree.Type(), visible) {
-		s.Redactor.Apply(tree, visible)
-	}
+	s.Redactor.Apply(tree, visible)
 	if c.conceals() {
 		redact.Conceal(tree)
 	}
 }
 
 // shows reports whether a version is shown exactly as it is stored.
-func (s *Service) shows(c Call, resourceType string, visible field.ClassSet) bool {
-	return !c.conceals() && !s.hides(resourceType, visible)
+func (c Call) shows(visible field.ClassSet) bool {
+	return !c.conceals() && !hides(visible)
 }
 
 // tag is the entity tag of a version that is shown as it is stored.

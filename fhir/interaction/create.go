@@ -90,7 +90,7 @@ func (s *Service) prepareNew(ctx context.Context, c Call, g authz.Grant, r *fhir
 // checkNew refuses a new resource that carries elements of classes which the
 // caller may not write, before anything is looked up.
 func (s *Service) checkNew(g authz.Grant, r *fhir.Resource) error {
-	if !s.hides(r.Type(), g.Ceiling()) {
+	if !hides(g.Ceiling()) {
 		return nil
 	}
 	return mergeFailure(s.Redactor.CheckChange(nil, r, g.Ceiling()))

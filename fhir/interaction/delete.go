@@ -71,7 +71,7 @@ func (s *Service) prepareDelete(ctx context.Context, c Call, ev *audit.Event, re
 	if mask == 0 || st.Head.Deleted {
 		return nil, g, nil
 	}
-	if s.hides(resourceType, mask) {
+	if hides(mask) {
 		return nil, g, fail(Denied, nil, "a deletion takes every element: it needs the right to delete every class of the type")
 	}
 	if err := s.checkMatch(ctx, c, st, mask); err != nil {

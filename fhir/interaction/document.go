@@ -97,7 +97,7 @@ func (s *Service) documentBundle(c Call, in *invocation, parts []hit) ([]byte, e
 // persist stores the document and answers it.
 func (s *Service) persist(ctx context.Context, c Call, in *invocation, parts []hit, body []byte) (*Answer, error) {
 	for _, h := range parts {
-		if !s.shows(c, h.stored.Record.Key.Type, h.mask) {
+		if !c.shows(h.mask) {
 			return nil, fail(Denied, nil, "only a caller who sees all of a document may store it")
 		}
 	}

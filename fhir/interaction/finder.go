@@ -221,7 +221,7 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 		return true, nil
 	}
 	h := hit{stored: st, mask: mask, whole: f.classes.Contains(mask)}
-	if h.whole && x.shows(x.call, f.e.Type, mask) {
+	if h.whole && x.call.shows(mask) {
 		h.tree, h.json, err = x.Vault.OpenAll(st)
 	} else {
 		h.tree, err = x.Vault.Open(st, mask&f.classes)

@@ -214,7 +214,7 @@ func (s *Service) searchset(ctx context.Context, c Call, x *finder, ev audit.Eve
 // shaped appends what view shows, without what _summary and _elements leave out.
 func (s *Service) shaped(c Call, dst []byte, q *search.Search, h hit, mode string) ([]byte, error) {
 	elements := len(q.Elements) > 0 && mode == "match"
-	if !h.whole && q.Summary == search.SummaryFalse && !elements && s.shows(c, h.stored.Record.Key.Type, h.mask) {
+	if !h.whole && q.Summary == search.SummaryFalse && !elements && c.shows(h.mask) {
 		return s.Vault.AppendOpen(dst, h.stored)
 	}
 	tree := h.tree

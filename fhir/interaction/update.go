@@ -143,7 +143,7 @@ func (s *Service) seen(ctx context.Context, c Call, write authz.Grant, st *seale
 // inside the server because a new version needs new ciphertext; the caller's
 // answer is opened under the mask again.
 func (s *Service) merge(previous *sealed.Stored, r *fhir.Resource, mask field.ClassSet) (*fhir.Resource, error) {
-	if !s.hides(r.Type(), mask) {
+	if !hides(mask) {
 		return r, nil
 	}
 	stored, err := s.Vault.Open(previous, field.AllClasses)
@@ -185,7 +185,7 @@ func (s *Service) checkNoneMatch(c Call, st *sealed.Stored, mask field.ClassSet)
 		return nil
 	}
 	tags := []string{c.tag(st.Record.Version)}
-	if !s.shows(c, st.Record.Key.Type, mask) {
+	if !c.shows(mask) {
 		_, tag, err := s.view(c, st, mask)
 		if err != nil {
 			return err
