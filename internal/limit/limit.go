@@ -34,11 +34,16 @@ type Limits struct {
 // maxBuckets bounds the memory of a limiter. Clients beyond share one bucket.
 const maxBuckets = 4096
 
+// sweepEvery keeps whoever invents names from having all buckets looked at for
+// each of them.
+const sweepEvery = time.Second
+
 // Limiter keeps one token bucket per name. It is safe for concurrent use.
 type Limiter struct {
 	limits  Limits
 	mu      sync.Mutex
 	buckets map[string]*rate.Limiter
+	swept   time.Time // when full buckets were looked for
 }
 
 // New returns a limiter whose buckets are full.
@@ -71,7 +76,8 @@ func (l *Limiter) bucket(client string, limit Limit, now time.Time) *rate.Limite
 	if b := l.buckets[client]; b != nil {
 		return b
 	}
-	if len(l.buckets) >= maxBuckets {
+	if age := now.Sub(l.swept); len(l.buckets) >= maxBuckets && (age >= sweepEvery || age < 0) {
+		l.swept = now
 		for name, b := range l.buckets {
 			if b.TokensAt(now) >= float64(b.Burst()) { // a full bucket is a new one
 				delete(l.buckets, name)
