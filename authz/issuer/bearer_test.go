@@ -234,3 +234,13 @@ func TestIssuersThatMarkNoAccessTokens(t *testing.T) {
 		t.Errorf("no typ: %v", err)
 	}
 }
+
+func BenchmarkExternal(b *testing.B) {
+	w := newWorld(b, bearing)
+	text := w.ann(nil)
+	for b.Loop() {
+		if _, _, err := w.External(b.Context(), text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -24,7 +24,7 @@ func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // world is a provider, and a set that trusts it.
 type world struct {
 	*Set
-	t        *testing.T
+	t        testing.TB
 	provider *issuertest.Provider
 	accounts *account.Directory
 	ahead    atomic.Int64 // how much later than the provider it is here
@@ -49,7 +49,7 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
-func start(t *testing.T) *issuertest.Provider {
+func start(t testing.TB) *issuertest.Provider {
 	t.Helper()
 	p, err := issuertest.Start()
 	if err != nil {
@@ -60,7 +60,7 @@ func start(t *testing.T) *issuertest.Provider {
 }
 
 // file is a list with one issuer; more are lines of its entry.
-func file(t *testing.T, p *issuertest.Provider, more string) string {
+func file(t testing.TB, p *issuertest.Provider, more string) string {
 	t.Helper()
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), p.CA, 0o600); err != nil {
@@ -77,7 +77,7 @@ func file(t *testing.T, p *issuertest.Provider, more string) string {
 // bearing is the usual entry.
 const bearing = "  bearer: {}\n  amr: {pwd: [pwd], otp: [otp, mfa]}\n  acr: {gold: [hwk, user, mfa]}\n"
 
-func newWorld(t *testing.T, more string) *world {
+func newWorld(t testing.TB, more string) *world {
 	t.Helper()
 	w := &world{t: t, provider: start(t), log: &logged{}, accounts: account.NewDirectory(keyringtest.NewTable(), keyringtest.NewRing(t))}
 	opened := time.Now() // the clock stands still but for later

@@ -109,3 +109,17 @@ func TestExternalTokenIsNotIntrospected(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func BenchmarkVerifyExternalCached(b *testing.B) {
+	o := &other{claims: claims(), expires: time.Now().Add(time.Hour)}
+	i, err := New(Options{Table: keyringtest.NewTable(), StorageID: prf, External: o, Now: func() time.Time { return o.expires.Add(-time.Hour) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	bearer := strings.Repeat("h", 100) + "." + strings.Repeat("c", 700) + "." + strings.Repeat("s", 86)
+	for b.Loop() {
+		if _, err := i.Verify(b.Context(), bearer, "192.0.2.1"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

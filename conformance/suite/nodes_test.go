@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz/issuer/issuertest"
 	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 )
 
@@ -143,7 +144,8 @@ func (s *server) until(t *testing.T, what string, ok func() bool) {
 // and a token that one revokes the other refuses within 5 s.
 func TestTwoNodesServeAsOne(t *testing.T) {
 	t.Parallel()
-	c := startNodes(t, 2)
+	issuer := startProvider(t)
+	c := startNodes(t, 2, "--issuers", issuersFile(t, issuer, "  bearer: {audience: \"https://fhir.example/fhir\", fhir_user_of_account: true}\n"))
 	a, b := c.all[0], c.all[1]
 	p := person("")
 	id := a.create(t, p)
@@ -159,6 +161,7 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	checkLinks(t, a, b)
 	revokeAcross(t, c)
 	revokedByItsClient(t, c)
+	endedElsewhere(t, c, issuer)
 	policyAcross(t, c)
 	eraseAcross(t, c, id)
 	for _, s := range c.all {
@@ -283,6 +286,26 @@ func revokedByItsClient(t *testing.T, c *nodes) {
 	b.until(t, "refusing the revoked token", func() bool { return ask() == 401 })
 	if took := time.Since(began); took > 15*time.Second { // 5 s, and room for a busy machine
 		t.Errorf("a revoked token was accepted for %s", took)
+	}
+}
+
+// endedElsewhere disables, at the first node, the account of an external issuer's
+// token that the second has just accepted.
+func endedElsewhere(t *testing.T, c *nodes, issuer *issuertest.Provider) {
+	t.Helper()
+	a, b := c.all[0], c.all[1]
+	a.operator(t, "user", "create", "user:guest", "--role", "role:nurse", "--link", "Practitioner/guest", "--reason", "new")
+	a.operator(t, "user", "link", "user:guest", "--issuer", issuer.URL, "--sub", "s-guest", "--reason", "works there")
+	token := issuer.Token("https://fhir.example/fhir", "s-guest", "user/*.rs", nil)
+	ask := func() int { status, _ := b.withToken(t, token, "/Patient/unknown"); return status }
+	if status := ask(); status != 404 {
+		t.Fatalf("before the account is disabled: %d", status)
+	}
+	a.operator(t, "user", "change", "user:guest", "--disable", "--reason", "left")
+	began := time.Now()
+	b.until(t, "refusing the token of a disabled account", func() bool { return ask() == 401 })
+	if took := time.Since(began); took > 15*time.Second { // 5 s, and room for a busy machine
+		t.Errorf("the token of a disabled account was accepted for %s", took)
 	}
 }
 
