@@ -36,8 +36,14 @@ func (n *Node) Name() string { return n.name }
 // containers. The caller must not modify it.
 func (n *Node) Raw() []byte { return n.raw }
 
-// Len is the number of members or items.
-func (n *Node) Len() int { return len(n.nodes) }
+// Len is the number of members or items. A nil receiver, which Member returns
+// for what is not there, has none.
+func (n *Node) Len() int {
+	if n == nil {
+		return 0
+	}
+	return len(n.nodes)
+}
 
 // At returns the i-th member or item in document order.
 func (n *Node) At(i int) *Node { return &n.nodes[i] }
