@@ -25,7 +25,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -34,6 +33,7 @@ import (
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/issuer"
 	"github.com/fieldseal/fieldseal/authz/login"
+	"github.com/fieldseal/fieldseal/internal/limit"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -56,11 +56,13 @@ var (
 // Limits.
 const (
 	Life         = 10 * time.Minute // between Start and Finish
-	perMinute    = 30               // of one peer, Start and Finish each
-	maxCounted   = 4096             // peers that are counted at once
 	maxNext      = 8 << 10
 	maxParameter = 4 << 10
 )
+
+// often is how often logins may begin, and end, in one network: each costs a row
+// here or a call to the provider. A whole hospital may stand behind one address.
+var often = limit.Limits{Default: limit.Limit{Rate: 5, Burst: 100}}
 
 // Logins makes sessions (authz/login).
 type Logins interface {
@@ -89,7 +91,7 @@ type Options struct {
 // also of several nodes.
 type Desk struct {
 	Options
-	starts, ends limiter
+	starts, ends *limit.Limiter
 }
 
 // New returns a Desk; it panics when a required option is missing, which is a
@@ -101,7 +103,7 @@ func New(o Options) *Desk {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Desk{Options: o}
+	return &Desk{Options: o, starts: limit.New(often), ends: limit.New(often)}
 }
 
 // Provider is one at which people may log in.
@@ -142,26 +144,17 @@ func local(next string) bool {
 		!strings.ContainsFunc(next, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' })
 }
 
+// admit takes a turn of the peer's network, or returns login.ErrTooMany.
+func (d *Desk) admit(l *limit.Limiter, peer string) error {
+	if _, ok := l.Admit(limit.Network(peer), d.Now()); !ok {
+		d.Gatekeeper.RecordPreAuth(peer, "federation-too-many")
+		return login.ErrTooMany
+	}
+	return nil
+}
+
 // refused counts a failure of somebody who is not known and returns ErrRefused.
 func (d *Desk) refused(peer, code string) error {
 	d.Gatekeeper.RecordPreAuth(peer, "federation-"+code)
 	return ErrRefused
-}
-
-// limiter counts calls of peers in this minute: each may cost a row here or a
-// call to a provider.
-type limiter struct {
-	mu     sync.Mutex
-	minute time.Time
-	counts map[string]int
-}
-
-func (l *limiter) admit(peer string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if m := now.Truncate(time.Minute); m != l.minute || len(l.counts) > maxCounted {
-		l.minute, l.counts = m, map[string]int{}
-	}
-	l.counts[peer]++
-	return l.counts[peer] <= perMinute
 }

@@ -31,9 +31,8 @@ func (d *Desk) Finish(ctx context.Context, peer, provider, secret string, query 
 	if i == nil || !single(query) {
 		return done, d.refused(peer, "request")
 	}
-	if !d.ends.admit(peer, d.Now()) {
-		d.Gatekeeper.RecordPreAuth(peer, "federation-too-many")
-		return done, login.ErrTooMany
+	if err := d.admit(d.ends, peer); err != nil {
+		return done, err
 	}
 	p, m, err := d.begun(ctx, peer, i, secret, query)
 	if err != nil {

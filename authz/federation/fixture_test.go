@@ -59,7 +59,7 @@ func (w *world) Federated(_ context.Context, secret, _, subject string, amr []st
 func (w *world) RecordPreAuth(from, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if from != peer && !strings.HasPrefix(from, "flood") {
+	if from != peer && from != "198.51.100.9" {
 		w.t.Errorf("the peer is %q", from)
 	}
 	w.counted = append(w.counted, reason)

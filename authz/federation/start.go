@@ -35,10 +35,8 @@ func (d *Desk) Start(ctx context.Context, peer string, f Flow) (url string, err 
 	if i == nil || f.Session == "" || !local(f.Next) {
 		return "", d.refused(peer, "request")
 	}
-	now := d.Now()
-	if !d.starts.admit(peer, now) {
-		d.Gatekeeper.RecordPreAuth(peer, "federation-too-many")
-		return "", login.ErrTooMany
+	if err := d.admit(d.starts, peer); err != nil {
+		return "", err
 	}
 	m, err := i.Metadata(ctx)
 	if errors.Is(err, issuer.ErrAway) {
@@ -47,6 +45,7 @@ func (d *Desk) Start(ctx context.Context, peer string, f Flow) (url string, err 
 	if err != nil {
 		return "", err
 	}
+	now := d.Now()
 	p := pending{Provider: i.Name, Nonce: token.Draw(""), Verifier: oauth2.GenerateVerifier(), Browser: browser(f.Session), Account: f.Account,
 		Next: f.Next, Expires: now.Add(Life)}
 	// A provider that is asked for a max_age must say when it authenticated
