@@ -45,6 +45,30 @@ func (a *Account) Claims(s Session, now time.Time) (token.Claims, error) {
 	return c, nil
 }
 
+// Context is a patient for whom an account may act.
+type Context struct {
+	Patient string // logical id
+	Own     bool
+}
+
+// Contexts are the patients for whom the account acts: its own one and those
+// whose proxy it is now. search says that it may have any patient in context
+// instead, as who treats may: roles decide what of it is seen.
+func (a *Account) Contexts(now time.Time) (of []Context, search bool) {
+	own := strings.TrimPrefix(a.link("Patient"), "Patient/")
+	if own != "" {
+		of = append(of, Context{own, true})
+	}
+	for _, d := range a.Delegations {
+		known := slices.ContainsFunc(of, func(c Context) bool { return c.Patient == d.Patient })
+		if !known && a.inForce(d.Patient, now) != nil {
+			of = append(of, Context{Patient: d.Patient})
+		}
+	}
+	treats := a.link("Practitioner", "PractitionerRole") != ""
+	return of, treats || own == "" && a.link("RelatedPerson") == ""
+}
+
 // proxy narrows claims to a delegation.
 func (a *Account) proxy(c token.Claims, d *Delegation, now time.Time) (token.Claims, error) {
 	who := a.link("RelatedPerson")

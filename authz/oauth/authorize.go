@@ -141,6 +141,8 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, c client.
 		code = "access_denied"
 	case errors.Is(err, ErrLogin):
 		code = "login_required"
+	case errors.Is(err, ErrConsent):
+		code = "consent_required"
 	case code == "server_error":
 		s.Log.Error("authorization failed", "client", c.ID)
 	}
@@ -185,6 +187,10 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, status int) {
 	}
 	s.Gatekeeper.RecordPreAuth(s.Peer(r), reason)
 	note(w, "page")
+	if s.ErrorPage != nil {
+		s.ErrorPage(w, r, status)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(`<!DOCTYPE html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +

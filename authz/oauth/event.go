@@ -61,6 +61,7 @@ var standard = map[string]string{
 	"invalid_scope":             "a scope is unknown, malformed or more than was registered or granted",
 	"access_denied":             "the request was declined",
 	"login_required":            "the user must log in",
+	"consent_required":          "the user must be asked",
 	"invalid_token":             "the bearer token is missing, invalid, expired or revoked",
 	"server_error":              "the server cannot answer",
 	"temporarily_unavailable":   "the server cannot answer at the moment",

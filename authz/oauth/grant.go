@@ -25,6 +25,8 @@ type grantRow struct {
 	Keep    int64                `json:"keep"`
 	Revoked int64                `json:"revoked"`
 	Tokens  []issuedToken        `json:"tokens"` // access tokens that may be in force
+	Used    int64                `json:"used,omitempty"`
+	Scopes  []string             `json:"scopes,omitempty"` // that the user granted
 }
 
 type issuedToken struct {
@@ -126,6 +128,7 @@ func (s *store) CreateAccessTokenSession(ctx context.Context, secret string, r f
 	now, hash := s.Now().Unix(), sha256.Sum256([]byte(secret))
 	g, err := s.changeGrant(ctx, r.GetID(), func(g *grantRow) {
 		g.Client, g.Account = c.Client, s.pseudonym(c.Account)
+		g.Used, g.Scopes = now, r.GetGrantedScopes()
 		g.Tokens = slices.DeleteFunc(g.Tokens, func(t issuedToken) bool { return t.Expires <= now })
 		g.Tokens = append(g.Tokens, issuedToken{hash[:], expires.Unix()})
 	})
@@ -172,6 +175,8 @@ type Grant struct {
 	ID     string
 	Client string
 	Since  time.Time
+	Used   time.Time // when it last got an access token; zero: unknown
+	Scopes []string  // nil: unknown
 }
 
 // Grants are the authorisations of an account that are in force, for the page
@@ -184,7 +189,11 @@ func (s *Server) Grants(ctx context.Context, account string) (found []Grant, err
 		}
 		var g grantRow
 		if json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Account == who && g.inForce(now) {
-			found = append(found, Grant{string(stored.Key[len(grantKey("")):]), g.Client, time.Unix(g.Created, 0)})
+			of := Grant{ID: string(stored.Key[len(grantKey("")):]), Client: g.Client, Since: time.Unix(g.Created, 0), Scopes: g.Scopes}
+			if g.Used != 0 {
+				of.Used = time.Unix(g.Used, 0)
+			}
+			found = append(found, of)
 		}
 	}
 	return found, nil

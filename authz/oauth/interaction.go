@@ -18,6 +18,10 @@ var ErrDeclined = errors.New("declined")
 // OpenID Connect Core §3.1.2.1).
 var ErrLogin = errors.New("login is required")
 
+// ErrConsent means that somebody is logged in and would have to be asked, but
+// nobody may be (prompt=none, OpenID Connect Core §3.1.2.6).
+var ErrConsent = errors.New("consent is required")
+
 // Interaction asks people: who they are, what an app may do, for which patient.
 // The pages implement it.
 type Interaction interface {
@@ -25,7 +29,7 @@ type Interaction interface {
 	// acceptable so far. While there is something to ask it writes a page and
 	// returns nil and no error; the page's forms go to the same URL, query
 	// included. Once everything is known it writes nothing and returns the
-	// decision, or ErrDeclined or ErrLogin. It must keep the forms of one person
+	// decision, or ErrDeclined, ErrLogin or ErrConsent. It must keep the forms of one person
 	// from being sent by another's page (CSRF).
 	Ask(w http.ResponseWriter, r *http.Request, a Asked) (*Decision, error)
 	// Renew returns what the claims of an account are now, when a refresh token

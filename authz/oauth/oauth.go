@@ -73,6 +73,9 @@ type Options struct {
 	// Interaction asks people; nil offers no authorization endpoint, so that
 	// backend services alone get tokens.
 	Interaction Interaction
+	// ErrorPage tells a person that a request cannot be answered, without a
+	// redirect and without anything of the request; nil means a plain page.
+	ErrorPage func(w http.ResponseWriter, r *http.Request, status int)
 	// Charts say what users may see; nil offers no launch by an EHR.
 	Charts Charts
 	// Picker is set when the interaction lets people pick a patient.

@@ -175,6 +175,17 @@ func (i *Issuer) Inspect(ctx context.Context, bearer string) (c Claims, issued, 
 	return c, time.Unix(h.Issued, 0), expires, nil
 }
 
+// Present is the subject of claims without a token: somebody who is logged in at
+// the pages of this server, for one request.
+func (i *Issuer) Present(c Claims, address string) (authz.Subject, error) {
+	if _, err := c.check(i.allowDemo); err != nil {
+		return authz.Subject{}, err
+	}
+	claims := i.subjectClaims(c)
+	claims.Address = address
+	return authz.NewSubject(claims), nil
+}
+
 // opaqueForm reports whether a text looks like a token that was drawn here.
 func opaqueForm(bearer string) bool {
 	return len(bearer) == tokenLen && strings.HasPrefix(bearer, Prefix)

@@ -1,0 +1,263 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/login"
+	"github.com/fieldseal/fieldseal/authz/oauth"
+	"github.com/fieldseal/fieldseal/authz/smart"
+	"github.com/fieldseal/fieldseal/authz/token"
+)
+
+// asking is a request of an app that a person decides about.
+type asking struct {
+	*visit
+	asked oauth.Asked
+	rec   account.Account
+	app   string // source expression of where the answer goes
+}
+
+// Ask implements oauth.Interaction: login, patient, consent, decision.
+func (p *Pages) Ask(w http.ResponseWriter, r *http.Request, a oauth.Asked) (*oauth.Decision, error) {
+	if r.Method == http.MethodPost && r.PostForm.Has("client_id") {
+		p.byGet(w, r)
+		return nil, nil
+	}
+	if len(r.URL.RawQuery) > maxNext-len(authorizePath)-100 { // it has to fit into the address of the login page
+		p.ErrorPage(w, r, http.StatusRequestURITooLong)
+		return nil, nil
+	}
+	v, err := p.enter(w, r)
+	if err != nil {
+		p.down(w, r, err)
+		return nil, nil
+	}
+	q := &asking{visit: v, asked: a, app: source(r.URL.Query().Get("redirect_uri"))}
+	if away := q.needsLogin(); away != "" {
+		if a.Prompt == "none" {
+			return nil, oauth.ErrLogin
+		}
+		v.to(away)
+		return nil, nil
+	}
+	if a.Prompt == "none" { // consent is asked for each time
+		return nil, oauth.ErrConsent
+	}
+	if q.rec, err = p.Accounts.Get(r.Context(), v.session.Account); err != nil {
+		p.down(w, r, err)
+		return nil, nil
+	}
+	return q.step()
+}
+
+// byGet turns the form that an app posted (SMART App Launch 2.2,
+// authorize-post) into the same request by GET: forms of other sites come
+// without the session's cookie.
+func (p *Pages) byGet(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	for name, values := range r.PostForm {
+		q[name] = values
+	}
+	to := authorizePath + "?" + q.Encode()
+	if len(to) > maxNext {
+		p.ErrorPage(w, r, http.StatusRequestURITooLong)
+		return
+	}
+	guard(w, false, "")
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// request is the address of the request, without the host.
+func (q *asking) request() string { return authorizePath + "?" + q.r.URL.RawQuery }
+
+// needsLogin is the page that comes before anything is asked, or empty.
+func (q *asking) needsLogin() string {
+	here := q.request()
+	switch q.session.Stage {
+	case login.LoggedIn:
+	case login.NeedsFactor:
+		return via(factorPath, here)
+	case login.NeedsEnrolment:
+		return via(securePath, here)
+	default:
+		return via(loginPath, q.awaited())
+	}
+	if q.stale() {
+		return via(loginPath, q.awaited(), "again", "1")
+	}
+	return ""
+}
+
+// stale reports whether the app demands another login than the one there was
+// (OpenID Connect Core §3.1.2.1, prompt and max_age).
+func (q *asking) stale() bool {
+	since := q.marked(q.r.URL.Query())
+	if !since.IsZero() && !q.session.AuthTime.Before(since) {
+		return false // it has happened
+	}
+	if q.asked.Prompt == "login" {
+		return true
+	}
+	if q.asked.MaxAge == "" {
+		return false
+	}
+	seconds, err := strconv.ParseUint(q.asked.MaxAge, 10, 31)
+	return err != nil || q.Now().Sub(q.session.AuthTime) > time.Duration(seconds)*time.Second // #nosec G115 -- 31 bits
+}
+
+// awaited is the address of the request, marked when it demands a login of its
+// own.
+func (q *asking) awaited() string {
+	if q.asked.Prompt != "login" && q.asked.MaxAge == "" {
+		return q.request()
+	}
+	return q.mark(q.r.URL.Query())
+}
+
+// step answers the form that was posted, or shows what comes next.
+func (q *asking) step() (*oauth.Decision, error) {
+	if q.r.Method != http.MethodPost {
+		return nil, q.begin()
+	}
+	if !q.read("k") {
+		return nil, nil
+	}
+	if q.form("answer") == "deny" {
+		return nil, oauth.ErrDeclined
+	}
+	if q.foreignLaunch() {
+		return nil, q.begin()
+	}
+	switch q.form("step") {
+	case "find":
+		return nil, q.find()
+	case "pick":
+		return nil, q.pick(q.form("patient"))
+	case "decide":
+		return q.decide()
+	}
+	return nil, q.begin()
+}
+
+// foreignLaunch reports whether an EHR opened the app for somebody else.
+func (q *asking) foreignLaunch() bool {
+	return q.asked.Launch != nil && q.asked.Launch.Account != q.session.Account
+}
+
+// begin shows the first page: for which patient, or what the app asks for.
+func (q *asking) begin() error {
+	if q.foreignLaunch() {
+		q.page(http.StatusForbidden, chrome{Title: "Opened for somebody else"}, q.app, launchPage(q, q.asked.Client.Name))
+		return nil
+	}
+	if l := q.asked.Launch; l != nil && l.Patient != "" {
+		return q.pick(l.Patient)
+	}
+	if !q.needsPatient() {
+		return q.consent("", person{})
+	}
+	own, search := q.rec.Contexts(q.Now())
+	switch {
+	case search:
+		return q.picker(found{})
+	case len(own) == 1:
+		return q.pick(own[0].Patient)
+	}
+	return q.choose(own)
+}
+
+// needsPatient reports whether something is asked for that is of one patient.
+func (q *asking) needsPatient() bool {
+	return slices.ContainsFunc(q.asked.Scopes, func(text string) bool {
+		s, err := smart.Parse(text)
+		return text == smart.LaunchPatient || err == nil && s.Level == smart.Patient
+	})
+}
+
+// claims are what a token says for a patient and scopes. ErrDeclined: the
+// account may not act so.
+func (p *Pages) claims(rec account.Account, s account.Session) (token.Claims, error) {
+	usual, besides := p.Purposes(rec)
+	s.Purpose = usual
+	c, err := rec.Claims(s, p.Now())
+	if err != nil {
+		return c, oauth.ErrDeclined
+	}
+	if c.Purpose == usual { // not narrowed to a proxy's
+		c.Purposes = besides
+	}
+	return c, nil
+}
+
+func (q *asking) claimsFor(patient string, scopes []string) (token.Claims, error) {
+	return q.Pages.claims(q.rec, account.Session{Client: q.asked.Client.ID, Scopes: scopes, Patient: patient,
+		AMR: q.session.AMR, AuthTime: q.session.AuthTime})
+}
+
+// Renew implements oauth.Interaction. Who has to have a second factor by now and
+// logged in without one has to log in again.
+func (p *Pages) Renew(ctx context.Context, old token.Claims) (token.Claims, error) {
+	rec, err := p.Accounts.Get(ctx, old.Account)
+	if errors.Is(err, account.ErrUnknown) {
+		return token.Claims{}, oauth.ErrDeclined
+	}
+	if err != nil {
+		return token.Claims{}, err
+	}
+	if p.Login.NeedsFactor(rec) && !slices.Contains(old.AMR, login.MFA) {
+		return token.Claims{}, oauth.ErrDeclined
+	}
+	return p.claims(rec, account.Session{Client: old.Client, Scopes: old.Scopes, Patient: old.Patient, AMR: old.AMR, AuthTime: old.AuthTime})
+}
+
+// decide takes the answer of a consent form: bound to this request, session and
+// patient, and used once.
+func (q *asking) decide() (*oauth.Decision, error) {
+	f, ok := q.proven(q.form("form"))
+	if !ok {
+		return nil, q.outdated()
+	}
+	claims, err := q.claimsFor(f.patient, q.asked.Scopes)
+	if err != nil {
+		return nil, err
+	}
+	granted, ok := chosen(offers(claims.Scopes), q.r.PostForm)
+	if !ok {
+		q.Gatekeeper.RecordPreAuth(q.peer, "forged-consent")
+		return nil, q.outdated()
+	}
+	first, err := q.use(f)
+	if err != nil {
+		q.down(q.w, q.r, err)
+		return nil, nil
+	}
+	if !first {
+		return nil, q.outdated()
+	}
+	if len(granted) == 0 || q.form("answer") != "allow" {
+		return nil, oauth.ErrDeclined
+	}
+	if claims, err = q.claimsFor(f.patient, granted); err != nil {
+		return nil, err
+	}
+	return &oauth.Decision{Scopes: claims.Scopes, Claims: claims}, nil
+}
+
+// outdated answers a form that was used, is too old, or belongs to something
+// else.
+func (q *asking) outdated() error {
+	q.refuse(q.w, q.r, http.StatusConflict, problem{Title: "This page was used already",
+		Text: "Each request of an app can be answered once, and within 15 minutes. Nothing more was shared.", Back: q.back(), Label: "Show the request again"})
+	return nil
+}
+
+// bare is the query of the request as it was asked, for what is bound to it.
+func bare(u *url.URL) string { return u.Query().Encode() }

@@ -1,0 +1,94 @@
+package pages
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/repository"
+)
+
+// formLife is how long a person may look at a consent form.
+const formLife = 15 * time.Minute
+
+// rowForms starts the keys of consent forms that were used.
+const rowForms = "form/"
+
+// usedRow marks a form that was used, for as long as it would be accepted.
+type usedRow struct {
+	Format int   `json:"format"`
+	Keep   int64 `json:"keep"`
+}
+
+// consentForm is what a consent form is bound to, beside its request and its
+// session.
+type consentForm struct {
+	id      string
+	made    string // seconds
+	patient string // logical id; empty: none
+}
+
+// prove makes the value that a consent form carries.
+func (q *asking) prove(patient string) string {
+	f := consentForm{token.Draw("")[:22], strconv.FormatInt(q.Now().Unix(), 10), patient}
+	return strings.Join([]string{f.id, f.made, f.patient, q.proofOf(f)}, "~")
+}
+
+func (q *asking) proofOf(f consentForm) string {
+	return q.proof("pages-consent", f.id, f.made, f.patient, q.session.CSRF, q.session.Account, bare(q.r.URL))
+}
+
+// proven reads the value again. It is false for one that was altered, is too
+// old, or was made for another request, session or person.
+func (q *asking) proven(value string) (f consentForm, ok bool) {
+	parts := strings.Split(value, "~")
+	if len(parts) != 4 {
+		return f, false
+	}
+	f = consentForm{parts[0], parts[1], parts[2]}
+	made, err := strconv.ParseInt(f.made, 10, 64)
+	age := q.Now().Sub(time.Unix(made, 0))
+	return f, err == nil && age >= -time.Minute && age <= formLife && equal(parts[3], q.proofOf(f))
+}
+
+// use reports whether the form is used for the first time, on whatever node.
+func (q *asking) use(f consentForm) (first bool, err error) {
+	value, err := json.Marshal(usedRow{1, q.Now().Add(formLife + time.Minute).Unix()})
+	if err != nil {
+		return false, fmt.Errorf("encoding a used form: %w", err)
+	}
+	_, err = q.Table.PutIf(q.r.Context(), []byte(rowForms+f.id), value, 0)
+	if errors.Is(err, repository.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Sweep removes the marks of forms that are too old to be accepted. It may run on
+// several nodes at once.
+func (p *Pages) Sweep(ctx context.Context) (n int, err error) {
+	now := p.Now().Unix()
+	var old []repository.Row
+	for stored, err := range p.Table.Scan(ctx, []byte(rowForms)) {
+		if err != nil {
+			return n, fmt.Errorf("sweeping used forms: %w", err)
+		}
+		var row usedRow
+		if json.Unmarshal(stored.Value, &row) == nil && row.Keep <= now {
+			old = append(old, repository.Row{Key: append([]byte(nil), stored.Key...), Revision: stored.Revision})
+		}
+	}
+	for _, r := range old {
+		err := p.Table.DeleteIf(ctx, r.Key, r.Revision)
+		if err != nil && !errors.Is(err, repository.ErrNotFound) && !errors.Is(err, repository.ErrConflict) {
+			return n, fmt.Errorf("sweeping used forms: %w", err)
+		}
+		n++
+	}
+	return n, nil
+}
