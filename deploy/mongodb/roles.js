@@ -42,6 +42,7 @@ const roles = {
       "table.index": ["find", "insert", "update", "remove"],
       "table.leases": ["find", "insert", "update", "remove"],
       "table.meta": ["find", "insert", "update", "remove"],
+      "table.pages": ["find", "insert", "update", "remove"],
       "table.oauth": ["find", "insert", "update", "remove"],
       "table.nodes": ["find", "insert", "update", "remove"],
       "table.policy": ["find", "insert", "update", "remove"],

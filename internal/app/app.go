@@ -40,6 +40,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/node"
+	"github.com/fieldseal/fieldseal/internal/pages"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
@@ -76,6 +77,8 @@ type App struct {
 	federation  *federation.Desk // nil without providers to log in at
 	clients     *client.Registry
 	oauth       *oauth.Server
+	pages       *pages.Pages
+	people      *pages.Handler
 	root        http.Handler // what the FHIR listener serves
 	flight      inFlight
 

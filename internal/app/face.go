@@ -24,6 +24,7 @@ func (a *App) openFace(ctx context.Context) error {
 	if err := a.openOffice(); err != nil {
 		return fmt.Errorf("opening the login: %w", err)
 	}
+	a.openPages()
 	if err := a.openOAuth(ctx); err != nil {
 		return fmt.Errorf("opening the authorization server: %w", err)
 	}
@@ -65,6 +66,10 @@ func (a *App) beside(fhir, admin http.Handler) http.Handler {
 		}
 		if a.oauth.Serves(r.URL.EscapedPath()) {
 			a.oauth.ServeHTTP(w, r)
+			return
+		}
+		if a.people.Serves(r.URL.Path) {
+			a.people.ServeHTTP(w, r)
 			return
 		}
 		fhir.ServeHTTP(w, r)

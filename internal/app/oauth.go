@@ -17,10 +17,15 @@ import (
 func (a *App) openOAuth(ctx context.Context) (err error) {
 	table := a.store.Table("oauth")
 	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
-		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
+		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office,
+		Interaction: a.pages, Picker: true, Manage: "apps", ErrorPage: a.pages.ErrorPage, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
 		AccessLifetime: a.cfg.AccessLifetime, RefreshLifetime: a.cfg.RefreshLifetime, Limits: a.limits(), PerNetwork: limit.Limit(a.cfg.NetworkLimit()),
 		Tracer: trace.New(otel.GetTracerProvider()), Log: a.log})
-	return err
+	if err != nil {
+		return err
+	}
+	a.people = a.pages.Handler(a.oauth)
+	return nil
 }
 
 // allowsOrigin is rest.Options.Allows: a client's own origins may read FHIR

@@ -199,7 +199,7 @@ func (a *App) housekeeping(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				a.sweep(ctx, a.sweepTokens, a.sweepReplays, a.sweepAuthorizations, a.sweepLogins)
+				a.sweep(ctx, a.sweepTokens, a.sweepReplays, a.sweepAuthorizations, a.sweepLogins, a.sweepForms)
 				if sweeps++; sweeps%remindEvery == 0 {
 					a.sweep(ctx, a.remindOverdue)
 				}

@@ -85,6 +85,8 @@ var floors = map[string]int{
 	"internal/telemetry":               8,
 	"internal/telemetry/telemetrytest": 8,
 
+	"internal/pages": 8,
+
 	"internal/app": 9,
 
 	"cmd/fieldseal": 10,
@@ -141,6 +143,7 @@ var walls = map[string][]string{
 	"github.com/spf13/cobra":                        {"cmd/fieldseal"},
 	"github.com/schollz/progressbar":                {"cmd/fieldseal", "internal/app", "internal/importer"},
 	"github.com/go-jose":                            {"authz/oauth", "authz/keyset", "authz/issuer"},
+	"github.com/a-h/templ":                          {"internal/pages"},
 	"github.com/ory":                                {"authz/oauth"},
 	"golang.org/x/oauth2":                           {"authz/federation"},
 	"github.com/go-webauthn":                        {"authz/login"},

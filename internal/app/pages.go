@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/fhir/interaction"
+	"github.com/fieldseal/fieldseal/internal/pages"
+)
+
+// openPages needs login, clients and accounts; people come to them through the
+// authorization server, which is opened next.
+func (a *App) openPages() {
+	a.pages = pages.New(pages.Options{Login: a.login, Accounts: a.accounts, Clients: a.clients, Patients: searcher{a},
+		Table: a.store.Table("pages"), PRF: a.ring.StorageID, Gatekeeper: a.trail, Purposes: purposes,
+		Secure: strings.HasPrefix(a.base, "https://"), Peer: func(r *http.Request) string { return a.handler.Peer(r) }, Log: a.log})
+}
+
+// searcher finds patients for the pages: an ordinary search of somebody who is
+// logged in.
+type searcher struct{ *App }
+
+// Search implements pages.Patients.
+func (s searcher) Search(ctx context.Context, as token.Claims, peer, rawQuery string) ([]byte, error) {
+	subject, err := s.tokens.Present(as, peer)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.service.Search(ctx, interaction.Call{Subject: subject}, "Patient", rawQuery)
+	if err != nil {
+		switch interaction.AsFailure(err).Kind {
+		case interaction.Denied:
+			return nil, errors.Join(pages.ErrDenied, err)
+		case interaction.Malformed, interaction.TooLarge, interaction.Unprocessable:
+			return nil, errors.Join(pages.ErrQuery, err)
+		}
+		return nil, err
+	}
+	return answer.Body(), nil
+}
+
+// purposes are for what people use what they may see, unless a request says
+// otherwise: whose record it is, by own request; researchers for research; who
+// treats for treatment; others for operations (HL7 v3 PurposeOfUse).
+func purposes(rec account.Account) (usual string, besides []string) {
+	researcher := slices.Contains(rec.Roles, "role:researcher")
+	treats := slices.ContainsFunc(rec.Links, func(l string) bool {
+		return strings.HasPrefix(l, "Practitioner/") || strings.HasPrefix(l, "PractitionerRole/")
+	})
+	belongs := slices.ContainsFunc(rec.Links, func(l string) bool {
+		return strings.HasPrefix(l, "Patient/") || strings.HasPrefix(l, "RelatedPerson/")
+	})
+	switch {
+	case researcher && len(rec.Roles) == 1:
+		return "HRESCH", nil
+	case treats && researcher:
+		return "TREAT", []string{"HRESCH"}
+	case treats:
+		return "TREAT", nil
+	case belongs:
+		return "PATRQT", nil
+	}
+	return "HOPERAT", nil
+}
+
+func (a *App) sweepForms(ctx context.Context) error {
+	_, err := a.pages.Sweep(ctx)
+	return err
+}
