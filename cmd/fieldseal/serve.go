@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
 	"github.com/fieldseal/fieldseal/internal/app"
@@ -133,6 +134,8 @@ func announcePeople(w io.Writer, s app.Serving) {
 			fmt.Fprintf(w, "  %-10s %s   %s\n", p[0], password, p[1])
 		}
 	}
+	fmt.Fprintf(w, "\nTheir pages  %s/account\nAn app asks them for access (docs/smart.md says how to go on with the code that it gets):\n  %s\n",
+		strings.TrimSuffix(s.Base, "/fhir")+oauth.Path, app.DemoLaunch(s.Base))
 }
 
 // gcPercent lets garbage grow to twice the live heap. That heap is small (the

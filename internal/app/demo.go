@@ -179,7 +179,7 @@ func (a *App) demoUsers(ctx context.Context, d demoFound) (*Credentials, error) 
 			return nil, err
 		}
 	}
-	if err := a.demoPeople(ctx, d, c); err != nil {
+	if err := errors.Join(a.demoPeople(ctx, d, c), a.demoApp(ctx)); err != nil {
 		return nil, err
 	}
 	return c, writeSecret(path, c)

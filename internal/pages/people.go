@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"iter"
 	"net/url"
 	"strings"
 
@@ -31,23 +32,29 @@ func (q *asking) search(patient string, query url.Values) (people []person, more
 	if err != nil {
 		return nil, "", err
 	}
-	entries := bundle.Root().Member("entry")
-	for i := range entries.Len() {
-		if r := entries.At(i).Member("resource"); r.Member("resourceType").Text() == "Patient" {
+	for entry := range items(bundle.Root().Member("entry")) {
+		if r := entry.Member("resource"); r.Member("resourceType").Text() == "Patient" {
 			people = append(people, personOf(r))
 		}
 	}
 	return people, nextPage(bundle), nil
 }
 
+// items are those of an array, none when it is not there.
+func items(n *fhir.Node) iter.Seq[*fhir.Node] {
+	return func(yield func(*fhir.Node) bool) {
+		for i := 0; n != nil && i < n.Len() && yield(n.At(i)); i++ {
+		}
+	}
+}
+
 // nextPage is the sealed position of the link to the next page.
 func nextPage(bundle *fhir.Resource) string {
-	links := bundle.Root().Member("link")
-	for i := range links.Len() {
-		if links.At(i).Member("relation").Text() != "next" {
+	for link := range items(bundle.Root().Member("link")) {
+		if link.Member("relation").Text() != "next" {
 			continue
 		}
-		if u, err := url.Parse(links.At(i).Member("url").Text()); err == nil {
+		if u, err := url.Parse(link.Member("url").Text()); err == nil {
 			return u.Query().Get("_page")
 		}
 	}
@@ -67,8 +74,7 @@ func personOf(r *fhir.Node) person {
 // datatypes.html#HumanName).
 func humanName(names *fhir.Node) (best string) {
 	rank := 0
-	for i := range names.Len() {
-		n := names.At(i)
+	for n := range items(names) {
 		r := map[string]int{"usual": 3, "official": 2, "": 1}[n.Member("use").Text()]
 		if text := nameText(n); text != "" && (best == "" || r > rank) {
 			best, rank = text, r
@@ -83,9 +89,8 @@ func nameText(n *fhir.Node) string {
 	}
 	var parts []string
 	for _, part := range []string{"prefix", "given"} {
-		list := n.Member(part)
-		for i := range list.Len() {
-			if text := list.At(i).Text(); text != "" {
+		for item := range items(n.Member(part)) {
+			if text := item.Text(); text != "" {
 				parts = append(parts, text)
 			}
 		}
