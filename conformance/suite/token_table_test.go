@@ -79,7 +79,11 @@ func (c *tokens) refuses(t *testing.T, name string, change func(*jws)) {
 
 // TestTokenAttacks goes through the group Tokens of the abusive requests, line
 // by line. JSON Web Tokens are tried where this server takes them, as
-// assertions of clients, and where it does not, as bearer tokens.
+// assertions of clients, and where it does not, as bearer tokens. The lines that
+// need a person have tests of their own: 33 TestWrongTokensOpenNothing,
+// 36 TestCodeOpensNothingElsewhere, 37 TestBadAuthorizationRequestsLeadNowhere,
+// 38 TestRefreshNarrowsAndRotates, 39 TestReusedRefreshTokenEndsItsFamily; 35
+// needs two nodes: TestTwoNodesServeAsOne.
 func TestTokenAttacks(t *testing.T) {
 	t.Parallel()
 	c := newTokens(t)

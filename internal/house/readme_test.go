@@ -71,10 +71,11 @@ func TestReadmeTourWorks(t *testing.T) {
 // and apps.
 func TestSMARTTourWorks(t *testing.T) {
 	blocks := tour(t, "docs/smart.md", "A backend service in five steps")
-	if len(blocks) < 6 {
-		t.Fatalf("the tour has %d blocks; fences or headings changed", len(blocks))
+	app := tour(t, "docs/smart.md", "An app in ten minutes")
+	if len(blocks) < 6 || len(app) < 6 {
+		t.Fatalf("the tours have %d and %d blocks; fences or headings changed", len(blocks), len(app))
 	}
-	walkTour(t, blocks, "bash", "curl", "sed", "openssl")
+	walkTour(t, append(blocks, app...), "bash", "curl", "sed", "openssl")
 }
 
 // walkTour runs blocks against a demo server of their own.
