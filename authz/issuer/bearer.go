@@ -95,7 +95,8 @@ func (i *Issuer) accessToken(h jose.Header, c jwt.Claims, all map[string]any) er
 
 // claims are those of the local account in the session that the token is.
 func (s *Set) claims(i *Issuer, who account.Account, c jwt.Claims, all map[string]any) (none token.Claims, err error) {
-	session := account.Session{AMR: i.methodsOf(all), Purpose: i.purpose(who), Lifetime: c.Expiry.Time().Sub(s.now())}
+	purpose, besides := s.purposeOf(i, who)
+	session := account.Session{AMR: i.methodsOf(all), Purpose: purpose, Lifetime: c.Expiry.Time().Sub(s.now())}
 	if session.Client, err = i.client(all); err != nil {
 		return none, err
 	}
@@ -114,6 +115,9 @@ func (s *Set) claims(i *Issuer, who account.Account, c jwt.Claims, all map[strin
 	claims, err := who.Claims(session, s.now())
 	if errors.Is(err, account.ErrDisabled) || errors.Is(err, account.ErrContext) {
 		return none, refuse("context")
+	}
+	if claims.Purpose == purpose { // a proxy has one of its own
+		claims.Purposes = besides
 	}
 	return claims, err
 }
@@ -135,12 +139,16 @@ func (i *Issuer) client(all map[string]any) (string, error) {
 	return i.Name, nil
 }
 
-// purpose of use: patients ask for their own data.
-func (i *Issuer) purpose(who account.Account) string {
-	if len(who.Links) > 0 && (strings.HasPrefix(who.Links[0], "Patient/") || strings.HasPrefix(who.Links[0], "RelatedPerson/")) {
-		return "PATRQT"
+// purposeOf is the purpose of use of a token: what the settings say, or what is
+// usual for the account.
+func (s *Set) purposeOf(i *Issuer, who account.Account) (usual string, besides []string) {
+	switch {
+	case i.Bearer.Purpose != "":
+		return i.Bearer.Purpose, nil
+	case strings.HasPrefix(who.Subject, account.Client):
+		return "TREAT", nil
 	}
-	return i.Bearer.Purpose
+	return s.purposes(who)
 }
 
 // maxScopes bounds what every decision goes through.

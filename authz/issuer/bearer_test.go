@@ -42,13 +42,13 @@ func TestTokenStandsForALocalAccount(t *testing.T) {
 		"a clinician": {"s-ann", "openid user/*.rs other.service", func(t *issuertest.Token) {
 			t.Claims["fhirUser"], t.Claims["amr"], t.Claims["auth_time"] = base+"/Practitioner/ann", []string{"pwd", "otp", "magic"}, authenticated.Unix()
 		}, token.Claims{Account: "user:ann", Client: "hospital/their-app", Roles: []string{"role:clinician"}, Scopes: []string{"openid", "user/*.rs"},
-			Who: "Practitioner/ann", AMR: []string{"pwd", "otp", "mfa"}, AuthTime: authenticated, Purpose: "TREAT"}},
+			Who: "Practitioner/ann", AMR: []string{"pwd", "otp", "mfa"}, AuthTime: authenticated, Purpose: "TREAT", Purposes: []string{"HOPERAT"}}},
 		"roles of the issuer grant nothing": {"s-ann", "user/*.rs fieldseal/admin system/*.cruds", func(t *issuertest.Token) {
 			t.Claims["fhirUser"], t.Claims["roles"], t.Claims["groups"] = "Practitioner/ann", []string{"role:admin", "admin"}, []string{"group:admins"}
-		}, token.Claims{Account: "user:ann", Client: "hospital/their-app", Roles: []string{"role:clinician"}, Scopes: []string{"user/*.rs"}, Who: "Practitioner/ann", Purpose: "TREAT"}},
+		}, token.Claims{Account: "user:ann", Client: "hospital/their-app", Roles: []string{"role:clinician"}, Scopes: []string{"user/*.rs"}, Who: "Practitioner/ann", Purpose: "TREAT", Purposes: []string{"HOPERAT"}}},
 		"words that no map has are no second factor": {"s-ann", "user/*.rs", func(t *issuertest.Token) {
 			t.Claims["fhirUser"], t.Claims["amr"], t.Claims["acr"] = "Practitioner/ann", []string{"mfa", "hwk"}, "silver"
-		}, token.Claims{Account: "user:ann", Client: "hospital/their-app", Roles: []string{"role:clinician"}, Scopes: []string{"user/*.rs"}, Who: "Practitioner/ann", Purpose: "TREAT"}},
+		}, token.Claims{Account: "user:ann", Client: "hospital/their-app", Roles: []string{"role:clinician"}, Scopes: []string{"user/*.rs"}, Who: "Practitioner/ann", Purpose: "TREAT", Purposes: []string{"HOPERAT"}}},
 		"a patient": {"s-pat", "patient/*.rs", func(t *issuertest.Token) { t.Claims["patient"], t.Claims["acr"] = "p1", "gold" },
 			token.Claims{Account: "user:pat", Client: "hospital/their-app", Roles: []string{"role:patient"}, Scopes: []string{"patient/*.rs"}, Who: "Patient/p1", Patient: "p1",
 				AMR: []string{"hwk", "user", "mfa"}, Purpose: "PATRQT"}},
@@ -243,4 +243,19 @@ func BenchmarkExternal(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzExternal: no text makes it panic, and none that the provider did not sign
+// is anybody.
+func FuzzExternal(f *testing.F) {
+	w := newWorld(f, bearing)
+	good := w.ann(nil)
+	for _, text := range []string{good, good[:len(good)-2], "", "..", "e30.e30.", "eyJhbGciOiJub25lIn0.e30.", strings.Replace(good, ".", "..", 1)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if c, _, err := w.External(t.Context(), text); err == nil && c.Account != "user:ann" || err != nil && !errors.Is(err, token.ErrInvalid) && !errors.Is(err, token.ErrExpired) {
+			t.Errorf("%+v %v", c, err)
+		}
+	})
 }

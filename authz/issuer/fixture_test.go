@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -85,7 +86,7 @@ func newWorld(t testing.TB, more string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Set, err = New(Options{Issuers: settings, Accounts: w.accounts, Base: base, Log: slog.New(slog.NewTextHandler(w.log, nil)),
+	w.Set, err = New(Options{Issuers: settings, Accounts: w.accounts, Base: base, Purposes: purposesOf, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Now: func() time.Time { return opened.Add(time.Duration(w.ahead.Load())) }})
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +105,14 @@ func newWorld(t testing.TB, more string) *world {
 		}
 	}
 	return w
+}
+
+// purposesOf is what the server would say.
+func purposesOf(a account.Account) (string, []string) {
+	if len(a.Links) > 0 && strings.HasPrefix(a.Links[0], "Patient/") {
+		return "PATRQT", nil
+	}
+	return "TREAT", []string{"HOPERAT"}
 }
 
 // later lets time pass here.

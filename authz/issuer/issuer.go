@@ -34,6 +34,9 @@ type Options struct {
 	// Base is the FHIR base URL: the audience of bearer tokens that name none of
 	// their own, and what a fhirUser may begin with.
 	Base string
+	// Purposes are the usual purpose of use of a person, and those that requests may
+	// name besides; nil means TREAT and no other.
+	Purposes func(account.Account) (usual string, besides []string)
 	// Log gets an alert when keys cannot be fetched; nil discards it.
 	Log *slog.Logger
 	Now func() time.Time // nil means time.Now
@@ -42,6 +45,7 @@ type Options struct {
 // Set is the issuers of one server. It is safe for concurrent use.
 type Set struct {
 	accounts *account.Directory
+	purposes func(account.Account) (usual string, besides []string)
 	base     string
 	now      func() time.Time
 	issuers  []*Issuer
@@ -65,7 +69,10 @@ func New(o Options) (*Set, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Set{accounts: o.Accounts, base: o.Base, now: o.Now}
+	if o.Purposes == nil {
+		o.Purposes = func(account.Account) (string, []string) { return "TREAT", nil }
+	}
+	s := &Set{accounts: o.Accounts, purposes: o.Purposes, base: o.Base, now: o.Now}
 	for _, settings := range o.Issuers {
 		i := &Issuer{Settings: settings, now: o.Now}
 		i.keys = &keys{settings: &i.Settings, now: o.Now, fetcher: keyset.NewFetcher(i.reachable, i.transport), trouble: alert(o.Log, i.Name)}

@@ -75,7 +75,7 @@ type Bearer struct {
 	// one of the account's links. AccountUser takes the account's first link.
 	UserClaim   string `yaml:"fhir_user_claim"`
 	AccountUser bool   `yaml:"fhir_user_of_account"`
-	// Purpose of use of people who are no patients; TREAT when empty.
+	// Purpose of use, for everybody; empty: that of the account, TREAT for services.
 	Purpose string `yaml:"purpose"`
 }
 
@@ -267,7 +267,7 @@ func (s *Settings) openBearer() error {
 	for _, d := range []struct {
 		member   *string
 		standard string
-	}{{&b.Typ, "at+jwt"}, {&b.ScopeClaim, "scope"}, {&b.PatientClaim, "patient"}, {&b.Purpose, "TREAT"}} {
+	}{{&b.Typ, "at+jwt"}, {&b.ScopeClaim, "scope"}, {&b.PatientClaim, "patient"}} {
 		if *d.member == "" {
 			*d.member = d.standard
 		}
@@ -281,7 +281,7 @@ func (s *Settings) openBearer() error {
 	} else if b.UserClaim == "" {
 		b.UserClaim = "fhirUser"
 	}
-	if !slices.Contains(purposes, b.Purpose) {
+	if b.Purpose != "" && !slices.Contains(purposes, b.Purpose) {
 		errs = append(errs, fmt.Errorf("bearer.purpose: one of %s", strings.Join(purposes, ", ")))
 	}
 	if s.Login != nil && b.Audience == s.Login.ClientID && b.Audience != "" {

@@ -16,9 +16,13 @@ import (
 // openPages needs login, clients and accounts; people come to them through the
 // authorization server, which is opened next.
 func (a *App) openPages() {
-	a.pages = pages.New(pages.Options{Login: a.login, Accounts: a.accounts, Clients: a.clients, Patients: searcher{a},
+	o := pages.Options{Login: a.login, Accounts: a.accounts, Clients: a.clients, Patients: searcher{a},
 		Table: a.store.Table("pages"), PRF: a.ring.StorageID, Gatekeeper: a.trail, Purposes: purposes,
-		Secure: strings.HasPrefix(a.base, "https://"), Peer: func(r *http.Request) string { return a.handler.Peer(r) }, Log: a.log})
+		Secure: strings.HasPrefix(a.base, "https://"), Peer: func(r *http.Request) string { return a.handler.Peer(r) }, Log: a.log}
+	if a.federation != nil {
+		o.Federation = a.federation
+	}
+	a.pages = pages.New(o)
 }
 
 // searcher finds patients for the pages: an ordinary search of somebody who is

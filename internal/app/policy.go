@@ -48,7 +48,7 @@ func (a *App) openTokens() (err error) {
 		if err != nil {
 			return err
 		}
-		a.issuers, err = issuer.New(issuer.Options{Issuers: settings, Accounts: a.accounts, Base: a.base, Log: a.log})
+		a.issuers, err = issuer.New(issuer.Options{Issuers: settings, Accounts: a.accounts, Base: a.base, Purposes: purposes, Log: a.log})
 		if err != nil {
 			return err
 		}

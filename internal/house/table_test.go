@@ -85,11 +85,11 @@ var floors = map[string]int{
 	"internal/telemetry":               8,
 	"internal/telemetry/telemetrytest": 8,
 
-	"internal/pages": 8,
+	"internal/pages": 9,
 
-	"internal/app": 9,
+	"internal/app": 10,
 
-	"cmd/fieldseal": 10,
+	"cmd/fieldseal": 11,
 }
 
 // programs are generators and measuring tools: main packages that no package

@@ -27,12 +27,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/a-h/templ"
 
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/federation"
 	"github.com/fieldseal/fieldseal/authz/login"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/token"
@@ -87,17 +89,20 @@ type Options struct {
 	// Secure says that the pages are served over TLS, so that the cookie is never
 	// sent without.
 	Secure bool
-	// External are the providers at which people can log in instead of here.
-	External []Provider
+	// Federation logs people in at external providers; nil: at none.
+	Federation Federation
 	// Peer is the network address of the caller.
 	Peer func(*http.Request) string
 	Log  *slog.Logger
 	Now  func() time.Time // nil means time.Now
 }
 
-// Provider is an external OpenID provider. Its login starts at Path with the
-// parameter next, and comes back to one of the pages.
-type Provider struct{ Name, Path string }
+// Federation is authz/federation.
+type Federation interface {
+	Providers() []federation.Provider
+	Start(ctx context.Context, peer string, f federation.Flow) (address string, err error)
+	Finish(ctx context.Context, peer, provider, secret string, query url.Values) (federation.Done, error)
+}
 
 // Pages are safe for concurrent use.
 type Pages struct{ Options }

@@ -18,6 +18,7 @@ const (
 	authorizePath = oauth.Path + "/authorize"
 	loginPath     = oauth.Path + "/login"
 	factorPath    = loginPath + "/factor"
+	awayPath      = loginPath + "/at/" // and the name of a provider
 	enrolPath     = login.EnrolPath
 	logoutPath    = oauth.Path + "/logout"
 	accountPath   = oauth.Path + "/account"

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/fieldseal/fieldseal/authz/federation"
 )
 
 //go:embed assets/pages.css assets/passkey.js assets/logo.svg
@@ -67,6 +69,10 @@ func (p *Pages) Handler(apps Apps) *Handler {
 		recoveryPath: {(*visit).recovery, (*visit).recoveryForm},
 		passwordPath: {(*visit).password, (*visit).passwordForm},
 		appsPath:     {h.authorised, h.revoke},
+	}
+	for _, provider := range p.providers() {
+		h.paths[awayPath+provider.Name] = page{get: func(v *visit) { v.away(provider) }}
+		h.paths[federation.CallbackPath+provider.Name] = page{get: func(v *visit) { v.returned(provider) }}
 	}
 	return h
 }
