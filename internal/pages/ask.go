@@ -39,6 +39,11 @@ func (p *Pages) Ask(w http.ResponseWriter, r *http.Request, a oauth.Asked) (*oau
 		p.down(w, r, err)
 		return nil, nil
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			p.down(w, r, errFault)
+		}
+	}()
 	q := &asking{visit: v, asked: a, app: source(r.URL.Query().Get("redirect_uri"))}
 	if away := q.needsLogin(); away != "" {
 		if a.Prompt == "none" {
@@ -92,6 +97,14 @@ func (q *asking) needsLogin() string {
 	}
 	if q.stale() {
 		return via(loginPath, q.awaited(), "again", "1")
+	}
+	switch mfa := slices.Contains(q.session.AMR, login.MFA); {
+	case !slices.Contains(q.asked.Scopes, smart.Admin): // administration alone asks for a fresh second factor
+		return ""
+	case !mfa: // then there is none
+		return via(securePath, here)
+	case !q.session.Fresh(q.Now()):
+		return via(factorPath, here)
 	}
 	return ""
 }
@@ -186,6 +199,9 @@ func (q *asking) needsPatient() bool {
 // account may not act so.
 func (p *Pages) claims(rec account.Account, s account.Session) (token.Claims, error) {
 	usual, besides := p.Purposes(rec)
+	if slices.Contains(s.Scopes, smart.Admin) {
+		usual, besides = "HSYSADMIN", nil
+	}
 	s.Purpose = usual
 	c, err := rec.Claims(s, p.Now())
 	if err != nil {

@@ -30,11 +30,12 @@ type kind struct{ Code, Name, Scope string }
 const (
 	groupRecord  = "Health record of the patient"
 	groupUser    = "Data that you can see yourself"
+	groupServer  = "Administration"
 	groupContext = "What the app is told"
 	groupStay    = "How long"
 )
 
-var groups = []string{groupRecord, groupUser, groupContext, groupStay}
+var groups = []string{groupRecord, groupUser, groupServer, groupContext, groupStay}
 
 // categories are the kinds of data that can be chosen one by one.
 var categories = map[string][]kind{

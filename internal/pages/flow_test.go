@@ -23,7 +23,7 @@ const appScopes = "openid fhirUser offline_access launch/patient patient/Observa
 func TestStandaloneLaunchEndsInACode(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.as("user:dr") // has a password
+	h.enrolled("user:dr")
 	b := h.browse().get(authorizeURL(appScopes)).follow()
 	if b.status != http.StatusOK || !strings.Contains(b.body, "to continue to <strong>Growth &lt;b&gt;chart") {
 		t.Fatalf("%d %s", b.status, b.body)
@@ -157,6 +157,7 @@ func TestRoleThatNeedsAFactorEnrolsFirst(t *testing.T) {
 func TestPromptsAndMaxAge(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.enrolled("user:ann")
 	if b := h.browse().get(authorizeURL("openid", "prompt", "none")); b.answer().Get("error") != "login_required" {
 		t.Errorf("none without a session: %s", b.location())
 	}

@@ -21,6 +21,8 @@
 // Kept compatible: the rows (docs/format/pages.md) and the paths.
 package pages
 
+//go:generate go tool -modfile=../../tools/go.mod templ generate -path .
+
 import (
 	"bytes"
 	"context"
@@ -197,9 +199,14 @@ func (p *Pages) down(w http.ResponseWriter, r *http.Request, err error) {
 		Text: "The server cannot answer right now. Nothing was changed or shared. Please try again in a moment."})
 }
 
+// errFault stands for a fault of ours, which must not end the server.
+var errFault = errors.New("a fault while a page was made")
+
 // kindOf classifies an outage for the log, without its text.
 func kindOf(err error) string {
 	switch {
+	case errors.Is(err, errFault):
+		return "fault"
 	case errors.Is(err, repository.ErrCorrupt):
 		return "corrupt"
 	case errors.Is(err, repository.ErrUnavailable):

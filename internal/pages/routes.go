@@ -93,6 +93,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	page, found := h.paths[r.URL.EscapedPath()]
+	defer h.survive(w, r)
 	serve := page.get
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -117,5 +118,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		serve(v)
+	}
+}
+
+// survive answers a request that a fault of ours stopped, without what it was
+// about.
+func (h *Handler) survive(w http.ResponseWriter, r *http.Request) {
+	if fault := recover(); fault != nil {
+		h.down(w, r, errFault)
 	}
 }

@@ -90,6 +90,9 @@ func condition(query string) string {
 func contextOffer(text string) offer {
 	o := offer{Scope: text, Group: groupContext}
 	switch text {
+	case smart.Admin:
+		o.Group, o.Changes = groupServer, true
+		o.Title, o.Detail = "Administer this server", "Policy, accounts and apps, as far as your role lets you, for 15 minutes"
 	case smart.OpenID:
 		o.Title, o.Detail = "That it is you", "A number that stands for you at this app, and when and how you logged in"
 	case smart.FHIRUser:
