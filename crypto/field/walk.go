@@ -73,25 +73,31 @@ func (w *walk) setMembers(ms []member) {
 		size *= 2
 	}
 	for ; ; size *= 2 {
+		taken := make([]bool, size)
 		for mul := uint32(0x9E3779B1); mul != 0x9E3779B1+400; mul += 2 {
-			if slots := place(ms, size, mul); slots != nil {
-				w.slots, w.mul = slots, mul
+			if !collide(ms, taken, mul) {
+				w.slots, w.mul = make([]member, size), mul
+				for _, m := range ms {
+					w.slots[hashName(m.name, mul)&uint32(size-1)] = m
+				}
 				return
 			}
 		}
 	}
 }
 
-func place(ms []member, size int, mul uint32) []member {
-	slots := make([]member, size)
+// collide reports whether two names fall into one slot; taken is memory to
+// work in.
+func collide(ms []member, taken []bool, mul uint32) bool {
+	clear(taken)
 	for _, m := range ms {
-		s := &slots[hashName(m.name, mul)&uint32(size-1)]
-		if s.name != "" {
-			return nil
+		slot := hashName(m.name, mul) & uint32(len(taken)-1)
+		if taken[slot] {
+			return true
 		}
-		*s = m
+		taken[slot] = true
 	}
-	return slots
+	return false
 }
 
 // cursor is a position while walking a resource: what is known about the node

@@ -164,6 +164,18 @@ type shopOptions struct {
 	calls     *calls           // counts what is asked of the engine
 }
 
+// The tables are made once for all tests; nobody changes them.
+var (
+	sharedClasses = sync.OnceValues(func() (*field.Table, error) { return field.DefaultTable(definition.Default()) })
+	sharedCatalog = sync.OnceValues(func() (*search.Catalog, error) {
+		classes, err := sharedClasses()
+		if err != nil {
+			return nil, err
+		}
+		return search.NewCatalog(definition.Default(), classes)
+	})
+)
+
 func newShop(t testing.TB) *shop { return newShopWith(t, shopOptions{}) }
 
 func newShopWith(t testing.TB, o shopOptions) *shop {
@@ -208,13 +220,13 @@ func (p *shop) service() *Service {
 	decider, err := policy.New(policy.Options{Policy: append(policy.Default(), rows+p.options.rows...), Types: reg.ResourceTypes(),
 		PatientType: func(typ string) bool { return patient.Params(typ) != nil }})
 	p.must(err)
-	classes, err := field.DefaultTable(reg)
+	classes, err := sharedClasses()
 	p.must(err)
 	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: p.ring.Tenant()})
 	p.must(err)
 	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
 	p.must(err)
-	catalog, err := search.NewCatalog(reg, classes)
+	catalog, err := sharedCatalog()
 	p.must(err)
 	catalog = catalog.WithBases(base)
 	policy, err := sealed.NewIndexPolicy(cmp.Or(p.options.profile, sealed.ProfileStandard), catalog)

@@ -36,6 +36,18 @@ import (
 
 const base = "http://fhir.test/fhir"
 
+// The tables are made once for all tests; nobody changes them.
+var (
+	sharedClasses = sync.OnceValues(func() (*field.Table, error) { return field.DefaultTable(definition.Default()) })
+	sharedCatalog = sync.OnceValues(func() (*search.Catalog, error) {
+		classes, err := sharedClasses()
+		if err != nil {
+			return nil, err
+		}
+		return search.NewCatalog(definition.Default(), classes)
+	})
+)
+
 // faults are parts that a test can make fail.
 type faults struct {
 	*trail.Trail
@@ -103,13 +115,13 @@ func newFace(t *testing.T, change func(*Options)) *face {
 	patient := reg.Compartment("Patient")
 	decider, err := policy.New(policy.Options{Types: reg.ResourceTypes(), PatientType: func(typ string) bool { return patient.Params(typ) != nil }})
 	must(err)
-	classes, err := field.DefaultTable(reg)
+	classes, err := sharedClasses()
 	must(err)
 	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: ring.Tenant()})
 	must(err)
 	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
 	must(err)
-	catalog, err := search.NewCatalog(reg, classes)
+	catalog, err := sharedCatalog()
 	must(err)
 	indexed, err := sealed.NewIndexPolicy(sealed.ProfileStandard, catalog)
 	must(err)

@@ -65,7 +65,7 @@ func newRoom(t testing.TB) *room {
 func (r *room) open(ring *keyring.Ring) {
 	r.t.Helper()
 	reg := definition.Default()
-	classes, err := field.DefaultTable(reg)
+	classes, err := sharedClasses()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -77,10 +77,7 @@ func (r *room) open(ring *keyring.Ring) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	catalog, err := search.NewCatalog(reg, classes)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	catalog := testCatalog(r.t)
 	policy, err := NewIndexPolicy(ProfileStandard, catalog)
 	if err != nil {
 		r.t.Fatal(err)
@@ -138,11 +135,14 @@ func testCatalog(t testing.TB) *search.Catalog {
 	return c
 }
 
-var sharedCatalog = sync.OnceValues(func() (*search.Catalog, error) {
-	reg := definition.Default()
-	classes, err := field.DefaultTable(reg)
-	if err != nil {
-		return nil, err
-	}
-	return search.NewCatalog(reg, classes)
-})
+// The tables are made once for all tests; nobody changes them.
+var (
+	sharedClasses = sync.OnceValues(func() (*field.Table, error) { return field.DefaultTable(definition.Default()) })
+	sharedCatalog = sync.OnceValues(func() (*search.Catalog, error) {
+		classes, err := sharedClasses()
+		if err != nil {
+			return nil, err
+		}
+		return search.NewCatalog(definition.Default(), classes)
+	})
+)

@@ -45,7 +45,7 @@ func (s *shelf) start(profile string) (*Vault, error) {
 		return nil, err
 	}
 	reg := definition.Default()
-	classes, err := field.DefaultTable(reg)
+	classes, err := sharedClasses()
 	if err != nil {
 		return nil, err
 	}
