@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // canary hands out markers: words that stand nowhere else and share one core,
@@ -208,7 +207,7 @@ func (c *canary) provoke(t *testing.T, s *server, path string) (answers []*answe
 		add(s.do(t, integration, "PUT", path, `{"resourceType":"Patient"}`, h, value))
 		add(s.do(t, integration, "POST", "/Patient", `{"resourceType":"Patient","x":1}`, h, value))
 	}
-	got, _ := s.raw(t, time.Second, w()+" / HTTP/1.1\r\n"+w()+": "+w()+"\r\n\r\n")
+	got, _ := s.raw(t, w()+" / HTTP/1.1\r\n"+w()+": "+w()+"\r\n\r\n")
 	add(&answer{t, "raw ", 400, http.Header{}, []byte(got)})
 	return append(answers, c.crowd(t, s, path)...)
 }

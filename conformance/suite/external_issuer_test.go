@@ -185,7 +185,7 @@ func (e *external) attacks(t *testing.T, good string) {
 		t.Errorf("%d fetches of keys for what strangers sent", n)
 	}
 	e.do(t, nobody, "GET", "/Patient?access_token="+good, nil).outcome(http.StatusBadRequest) // 34
-	got, _ := e.raw(t, 10*time.Second, "GET /fhir/Patient/"+e.Patient+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", "Authorization: Bearer "+good+"\r\n", "Authorization: Bearer "+good+"\r\n", "\r\n")
+	got, _ := e.raw(t, "GET /fhir/Patient/"+e.Patient+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", "Authorization: Bearer "+good+"\r\n", "Authorization: Bearer "+good+"\r\n", "\r\n")
 	if codes := statuses(t, got); len(codes) != 1 || codes[0] != http.StatusBadRequest {
 		t.Errorf("34 the header twice: %v", codes)
 	}

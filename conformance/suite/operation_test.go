@@ -154,19 +154,26 @@ func TestSIGTERMDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(startLimit))
 	body := `{"resourceType":"Patient"}`
-	_, _ = io.WriteString(c, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\n"+s.bearer(integration)+
-		fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body[:5]))
-	time.Sleep(200 * time.Millisecond)
+	_, _ = io.WriteString(c, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nExpect: 100-continue\r\n"+s.bearer(integration)+
+		fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)))
+	going := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n")) // the handler reads the body
+	if _, err := io.ReadFull(c, going); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond)
-	if _, err := s.try(t, clinician, "GET", "/Patient/"+s.Patient, nil); err == nil {
-		t.Error("a new request is taken while draining")
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := s.try(t, clinician, "GET", "/Patient/"+s.Patient, nil); err != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("new requests are taken while draining")
+		}
 	}
-	_, _ = io.WriteString(c, body[5:])
+	_, _ = io.WriteString(c, body)
 	got, _ := io.ReadAll(c)
 	if codes := statuses(t, string(got)); len(codes) != 1 || codes[0] != 201 {
 		t.Errorf("the request under way got %v", codes)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 const mib = 1 << 20
@@ -93,7 +92,7 @@ func TestWrongOrDoubleContentTypeIsRefused(t *testing.T) { // abuse 8, 10, 13
 		s.do(t, integration, "POST", "/Patient", person(""), "Content-Type", ct).outcome(415)
 	}
 	body := patientWith(`"gender":"male"`)
-	got, _ := s.raw(t, 3*time.Second, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", s.bearer(integration),
+	got, _ := s.raw(t, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", s.bearer(integration),
 		"Content-Type: application/fhir+json\r\nContent-Type: text/html\r\n", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body))
 	if c := statuses(t, got); len(c) != 1 || c[0] != 415 {
 		t.Errorf("two Content-Type headers: %v", c)
@@ -124,7 +123,7 @@ func TestHostileBodiesCostBoundedMemory(t *testing.T) {
 	if grown := s.peakMemory(t) - afterBomb; grown > 64*mib {
 		t.Errorf("10,000 levels cost %d MiB", grown/mib)
 	}
-	got, closed := s.raw(t, 3*time.Second, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\n", s.bearer(integration),
+	got, closed := s.raw(t, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\n", s.bearer(integration),
 		"Content-Type: application/fhir+json\r\nContent-Length: 99999999999\r\n\r\n{")
 	if c := statuses(t, got); len(c) != 1 || c[0] != 413 || !closed {
 		t.Errorf("a declared length of 100 GB: %v, closed %v", c, closed)

@@ -10,16 +10,20 @@ import (
 	"time"
 )
 
+// rawLimit is how long a server that does not close may leave raw waiting; every
+// answer to what the tests send comes with the end of its connection.
+const rawLimit = 30 * time.Second
+
 // raw sends bytes over a fresh connection and returns everything that comes
 // back until the server closes or the time is over.
-func (s *server) raw(t testing.TB, wait time.Duration, parts ...string) (got string, closed bool) {
+func (s *server) raw(t testing.TB, parts ...string) (got string, closed bool) {
 	t.Helper()
 	c, err := net.Dial("tcp", s.address())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(wait))
+	_ = c.SetDeadline(time.Now().Add(rawLimit))
 	if _, err := io.WriteString(c, strings.Join(parts, "")); err != nil {
 		t.Logf("the server stopped reading: %v", err)
 	}

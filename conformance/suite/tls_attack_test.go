@@ -77,7 +77,7 @@ func TestTLSServesHTTP2AndRefusesOldVersions(t *testing.T) { // abuse 24
 		}
 		c.Close()
 	}
-	got, _ := s.raw(t, 3*time.Second, "GET /fhir/Patient/"+s.Patient+" HTTP/1.1\r\nHost: x\r\n", s.bearer(clinician), "\r\n")
+	got, _ := s.raw(t, "GET /fhir/Patient/"+s.Patient+" HTTP/1.1\r\nHost: x\r\n", s.bearer(clinician), "\r\n")
 	if c := statuses(t, got); len(c) > 0 && c[0] < 400 {
 		t.Errorf("plain HTTP on the TLS port: %v", c)
 	}

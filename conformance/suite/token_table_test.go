@@ -232,7 +232,7 @@ func misplacedToken(t *testing.T, c *tokens) {
 		c.do(t, clinician, "GET", "/Patient?"+query, nil).outcome(400)
 	}
 	c.do(t, nobody, "POST", "/Patient/_search", "access_token="+token, "Content-Type", "application/x-www-form-urlencoded").outcome(401)
-	got, _ := c.raw(t, 10*time.Second, "GET /fhir/Patient/"+c.Patient+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", c.bearer(clinician), c.bearer(clinician), "\r\n")
+	got, _ := c.raw(t, "GET /fhir/Patient/"+c.Patient+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n", c.bearer(clinician), c.bearer(clinician), "\r\n")
 	if codes := statuses(t, got); len(codes) != 1 || codes[0] != 400 {
 		t.Errorf("the header twice: %v", codes)
 	}

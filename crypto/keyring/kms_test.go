@@ -21,7 +21,7 @@ func newOutage(t *testing.T) outage {
 	t.Helper()
 	s := outage{kms: kmstest.New(), clock: keyringtest.NewClock(), table: keyringtest.NewTable()}
 	s.ring = keyringtest.InitRing(t, keyring.Options{Table: s.table, Wrapper: s.kms, Now: s.clock.Now,
-		KEKTTL: 15 * time.Minute, Grace: time.Hour, KMSTimeout: 50 * time.Millisecond})
+		KEKTTL: 15 * time.Minute, Grace: time.Hour, KMSTimeout: time.Second})
 	ensure(t, s.ring, 3)
 	return s
 }

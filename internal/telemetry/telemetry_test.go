@@ -182,7 +182,7 @@ func TestCollectorDownCostsOnlySpans(t *testing.T) {
 		_, span := tel.Tracers().Tracer("t").Start(t.Context(), "read")
 		span.End()
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("spans took %s", took)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -191,7 +191,7 @@ func TestCollectorDownCostsOnlySpans(t *testing.T) {
 	if err := tel.Shutdown(ctx); err == nil {
 		t.Error("lost spans were not reported")
 	}
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("shutdown took %s", took)
 	}
 }

@@ -3,6 +3,7 @@ package localstore_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -42,11 +43,19 @@ func TestNobodySeesWhatACrashCouldTakeBack(t *testing.T) {
 	if _, err := s.Stamp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	before := localstore.Applied(s)
 	slow.Lock()
 	var wg sync.WaitGroup
 	wg.Go(func() { put(t, s, numbered(1), []byte("x"), 7) })
 	wg.Go(func() { mustPut(t, tb, "k", []byte("v"), 0) })
-	time.Sleep(50 * time.Millisecond)
+	applied := func(more uint64) {
+		for localstore.Applied(s) < before+more {
+			runtime.Gosched()
+		}
+	}
+	applied(2)
+	wg.Go(func() { mustPut(t, tb, "later", []byte("v"), 0) })
+	applied(3) // one after another: the two before it are in the log
 	query := repository.Query{Type: "Patient", All: [][]repository.Token{{7}}, Limit: 1}
 	reads := map[string]func(context.Context) error{
 		"Get":       func(ctx context.Context) error { _, err := s.Get(ctx, numbered(1)); return err },

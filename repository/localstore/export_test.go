@@ -65,6 +65,9 @@ func SetFormat(t *testing.T, s *Store, n uint64) {
 	}
 }
 
+// Applied counts the batches that are in the log, durable or not.
+func Applied(s *Store) uint64 { return s.applied.Load() }
+
 // ForgetSpace makes the next write look at the file system.
 func ForgetSpace(s *Store) { s.space.looked.Store(0) }
 

