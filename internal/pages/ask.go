@@ -143,10 +143,13 @@ func (q *asking) step() (*oauth.Decision, error) {
 	if !q.read("k") {
 		return nil, nil
 	}
-	if q.form("answer") == "deny" {
+	deny := q.form("answer") == "deny"
+	switch {
+	case deny && q.foreignLaunch(): // refused there, and recorded as what it is
+		return &oauth.Decision{Claims: token.Claims{Account: q.session.Account}}, nil
+	case deny:
 		return nil, oauth.ErrDeclined
-	}
-	if q.foreignLaunch() {
+	case q.foreignLaunch():
 		return nil, q.begin()
 	}
 	switch q.form("step") {
