@@ -32,10 +32,10 @@ export class Person {
   }
 
   // picture keeps what the person sees.
-  async picture(name) {
+  async picture(name, page = this.page) {
     if (!pictures) return;
     mkdirSync(pictures, { recursive: true });
-    await this.page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+    await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
   }
 
   async see(text) {
