@@ -2,11 +2,8 @@ package federation
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -86,15 +83,11 @@ func newWorldWith(t *testing.T, more string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	folder := t.TempDir()
-	list := fmt.Sprintf("issuers:\n- name: hospital\n  display: Hospital login\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n  clock_skew: 2m\n  amr: {pwd: [pwd], otp: [otp, mfa]}\n"+
-		"  login: {client_id: %s, client_secret_file: secret}\n%s", p.URL, issuertest.ClientID, more)
-	for name, text := range map[string]string{"ca.pem": string(p.CA), "secret": issuertest.ClientSecret, "issuers.yaml": list} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	path, err := p.List(t.TempDir(), "  amr: {pwd: [pwd], otp: [otp, mfa]}\n  login: {client_id: "+issuertest.ClientID+", client_secret_file: secret}\n"+more)
+	if err != nil {
+		t.Fatal(err)
 	}
-	settings, err := issuer.Load(filepath.Join(folder, "issuers.yaml"))
+	settings, err := issuer.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

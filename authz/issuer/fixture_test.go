@@ -3,10 +3,7 @@ package issuer
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,13 +60,8 @@ func start(t testing.TB) *issuertest.Provider {
 // file is a list with one issuer; more are lines of its entry.
 func file(t testing.TB, p *issuertest.Provider, more string) string {
 	t.Helper()
-	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), p.CA, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	text := fmt.Sprintf("issuers:\n- name: hospital\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n  clock_skew: 2m\n%s", p.URL, more)
-	path := filepath.Join(folder, "issuers.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	path, err := p.List(t.TempDir(), more)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +25,26 @@ const (
 	Life = 5 * time.Minute
 )
 
-// ErrFetch means that a document cannot be fetched.
+// ErrFetch means that a document cannot be fetched. What is said besides is of a
+// class: it names neither the URL nor what was answered.
 var ErrFetch = errors.New("the document cannot be fetched")
+
+var errAddress = fmt.Errorf("%w: its address is none that may be called", ErrFetch)
+
+// reason classifies the failure of a call.
+func reason(err error) error {
+	var untrusted *tls.CertificateVerificationError
+	var slow net.Error
+	switch {
+	case errors.Is(err, errAddress):
+		return errAddress
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%w: its certificate is not trusted", ErrFetch)
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("%w: there is no answer in time", ErrFetch)
+	}
+	return fmt.Errorf("%w: there is no connection", ErrFetch)
+}
 
 // Fetcher fetches small documents over https. It is safe for concurrent use.
 type Fetcher struct{ http *http.Client }
@@ -46,7 +65,7 @@ func NewFetcher(reachable func(netip.Addr) bool, transport *http.Transport) *Fet
 	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error {
 		a, err := netip.ParseAddrPort(address)
 		if err != nil || !reachable(a.Addr().Unmap()) {
-			return ErrFetch
+			return errAddress
 		}
 		return nil
 	}}
@@ -60,22 +79,26 @@ func NewFetcher(reachable func(netip.Addr) bool, transport *http.Transport) *Fet
 // and asks https URLs only.
 func (f *Fetcher) Client() *http.Client { return f.http }
 
-// Document fetches a document and says how long it may be kept. The error
-// names neither the URL nor what was answered.
+// Document fetches a document and says how long it may be kept.
 func (f *Fetcher) Document(ctx context.Context, url string) (body []byte, life time.Duration, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil || req.URL.Scheme != "https" {
-		return nil, 0, ErrFetch
+		return nil, 0, fmt.Errorf("%w: its URL is not https", ErrFetch)
 	}
 	req.Header.Set("Accept", "application/json")
 	resp, err := f.http.Do(req)
 	if err != nil {
-		return nil, 0, ErrFetch
+		return nil, 0, reason(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
-	if err != nil || resp.StatusCode != http.StatusOK || len(body) > maxBytes {
-		return nil, 0, ErrFetch
+	switch {
+	case err != nil:
+		return nil, 0, reason(err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, 0, fmt.Errorf("%w: the status is %d", ErrFetch, resp.StatusCode)
+	case len(body) > maxBytes:
+		return nil, 0, fmt.Errorf("%w: it is larger than %d bytes", ErrFetch, maxBytes)
 	}
 	return body, cacheLife(resp.Header.Get("Cache-Control")), nil
 }

@@ -1,7 +1,13 @@
 package keyset
 
 import (
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +19,46 @@ func TestOnlyPublicAddressesAreReachable(t *testing.T) {
 		"2002:7f00:1::": false, "2001:db8::1": false, "::ffff:10.0.0.1": false} {
 		if got := Public(netip.MustParseAddr(address).Unmap()); got != want {
 			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
+// TestWhyNothingIsFetched: an operator learns the class of a failure, and a log
+// learns no URL.
+func TestWhyNothingIsFetched(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/gone":
+			w.WriteHeader(http.StatusNotFound)
+		case "/moved":
+			http.Redirect(w, r, "/", http.StatusFound)
+		case "/hang-up":
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write(make([]byte, maxBytes+1))
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	trusted := s.Client().Transport.(*http.Transport)
+	anywhere := func(netip.Addr) bool { return true }
+	for _, c := range []struct {
+		want    string
+		fetcher *Fetcher
+		url     string
+	}{
+		{"may be called", NewFetcher(nil, trusted), s.URL},
+		{"not trusted", NewFetcher(anywhere, nil), s.URL},
+		{"no connection", NewFetcher(anywhere, trusted), s.URL + "/hang-up"},
+		{"not https", NewFetcher(anywhere, trusted), strings.Replace(s.URL, "https", "http", 1)},
+		{"status is 404", NewFetcher(anywhere, trusted), s.URL + "/gone"},
+		{"status is 302", NewFetcher(anywhere, trusted), s.URL + "/moved"},
+		{"larger than", NewFetcher(anywhere, trusted), s.URL},
+	} {
+		_, _, err := c.fetcher.Document(t.Context(), c.url)
+		if !errors.Is(err, ErrFetch) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "127.0.0.1") {
+			t.Errorf("%s: %v", c.want, err)
 		}
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,14 +25,11 @@ type external struct {
 // issuersFile lists one provider; more are lines of its entry.
 func issuersFile(t testing.TB, p *issuertest.Provider, more string) string {
 	t.Helper()
-	folder := t.TempDir()
-	for name, text := range map[string]string{"ca.pem": string(p.CA), "secret": issuertest.ClientSecret,
-		"issuers.yaml": fmt.Sprintf("issuers:\n- name: hospital\n  display: Hospital login\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n%s", p.URL, more)} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	path, err := p.List(t.TempDir(), more)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return filepath.Join(folder, "issuers.yaml")
+	return path
 }
 
 func startProvider(t testing.TB) *issuertest.Provider {

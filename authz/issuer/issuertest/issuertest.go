@@ -19,6 +19,8 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -85,6 +87,18 @@ func Start() (*Provider, error) {
 	p.URL = p.server.URL + "/realm"
 	p.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
 	return p, nil
+}
+
+// List writes a list of issuers with this one, named hospital, and the files that
+// it needs into a folder, and returns its name. More are lines of the entry.
+func (p *Provider) List(folder, more string) (path string, err error) {
+	text := fmt.Sprintf("issuers:\n- name: hospital\n  display: Hospital login\n  issuer: %s\n  ca_cert: ca.pem\n  networks: [127.0.0.0/8]\n  clock_skew: 2m\n%s", p.URL, more)
+	for name, content := range map[string]string{"ca.pem": string(p.CA), "secret": ClientSecret, "issuers.yaml": text} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			return "", fmt.Errorf("writing the list: %w", err)
+		}
+	}
+	return filepath.Join(folder, "issuers.yaml"), nil
 }
 
 // Close ends the provider.
