@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -266,55 +265,5 @@ func internalKeySet(t *testing.T, c *tokens) {
 	}
 	if n := c.trap.calls.Load(); n != 0 {
 		t.Errorf("%d calls to an internal address", n)
-	}
-}
-
-// TestServiceIsRegisteredAsItSigns: what a registration refuses, and what it
-// allows that resembles it.
-func TestServiceIsRegisteredAsItSigns(t *testing.T) {
-	t.Parallel()
-	s := shared(t)
-	endpoint := s.origin() + "/oauth/token"
-	a, b := newBackend(t, unique("svc-")), newBackend(t, "")
-	weak := object{"kty": "RSA", "kid": "k1", "n": base64URL(b.rsa.N.Bytes()[:128]), "e": "AQAB"}
-	private := a.ecJWK(t)
-	d, err := a.ec.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	private["d"] = base64URL(d)
-	for name, row := range map[string]struct {
-		keys []object
-		more []string
-	}{
-		"two keys with one kid":    {keys: []object{a.ecJWK(t), b.ecJWK(t)}},
-		"a key without a kid":      {keys: []object{{"kty": "EC", "crv": "P-384", "x": a.ecJWK(t)["x"], "y": a.ecJWK(t)["y"]}}},
-		"a private key":            {keys: []object{private}},
-		"an RSA key of 1024 bits":  {keys: []object{weak}},
-		"a shared secret":          {keys: []object{{"kty": "oct", "kid": "k1", "k": "c2VjcmV0"}}},
-		"no key":                   {keys: []object{}},
-		"a role that is not there": {keys: []object{a.ecJWK(t)}, more: []string{"--role", "role:nobody"}},
-		"a user's scope":           {keys: []object{a.ecJWK(t)}, more: []string{"--scope", "user/*.rs"}},
-		"no signature at all":      {keys: []object{a.ecJWK(t)}, more: []string{"--auth", "none"}},
-	} {
-		args := append([]string{"client", "add", unique("bad-"), "--data", s.dir, "--jwks", keyFile(t, row.keys...), "--role", "role:integration", "--scope", "system/*.r"}, row.more...)
-		if code, _, stderr := command(t, args...); code == 0 || strings.Contains(stderr, "panic") {
-			t.Errorf("%s: %d %s", name, code, stderr)
-		}
-	}
-	// kid and kty select one key: both of one kid work.
-	good := register(t, s, unique("svc-"), "system/Patient.rs")
-	for name, change := range map[string]func(*jws){
-		"ES384":          nil,
-		"RS384":          func(j *jws) { j.header["alg"], j.key = "RS384", good.rsa },
-		"a list of auds": func(j *jws) { j.claims["aud"] = []any{"https://other.example", endpoint} },
-		"no typ":         func(j *jws) { delete(j.header, "typ") },
-	} {
-		if status, got := s.serviceToken(t, endpoint, good.assertion(t, endpoint, change), "system/Patient.r"); status != http.StatusOK {
-			t.Errorf("%s: %d %v", name, status, got)
-		}
-	}
-	if status, got := s.serviceToken(t, endpoint, good.assertion(t, endpoint, nil), "system/*.cruds"); status != 400 || got["error"] != "invalid_scope" {
-		t.Errorf("more than registered: %d %v", status, got)
 	}
 }
