@@ -235,7 +235,7 @@ func (v *visit) recoveryForm() {
 		v.failed(err)
 		return
 	}
-	v.page(http.StatusOK, chrome{Title: "Your recovery codes"}, "", recoveryPage(recoveryView{visit: v, Next: v.way(), Codes: codes}))
+	v.page(http.StatusOK, chrome{Title: "Your recovery codes", Wide: true}, "", recoveryPage(recoveryView{visit: v, Next: v.way(), Codes: codes}))
 }
 
 // failed answers an error of a change of credentials: what has to come first, or
