@@ -239,3 +239,39 @@ func TestFrozenRecordsRead(t *testing.T) {
 		t.Errorf("a row of a later format: %v", err)
 	}
 }
+
+// Whose context an account may have: its own, those it acts for, or any.
+func TestContextsAreThoseThatClaimsAccept(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	d := func(patient string, until time.Time, revoked time.Time) Delegation {
+		return Delegation{ID: patient, Patient: patient, Scopes: []string{"patient/Observation.rs"}, Until: until, By: "user:x", Reason: "r", Revoked: revoked}
+	}
+	for name, row := range map[string]struct {
+		links  []string
+		has    []Delegation
+		want   string
+		search bool
+	}{
+		"patient":      {[]string{"Patient/p1"}, nil, "p1", false},
+		"practitioner": {[]string{"Practitioner/d"}, nil, "", true},
+		"both":         {[]string{"Practitioner/d", "Patient/p1"}, nil, "p1", true},
+		"nobody":       {nil, nil, "", true},
+		"proxy": {[]string{"RelatedPerson/r", "Patient/p1"}, []Delegation{d("p2", now.Add(1), time.Time{}), d("p2", now.Add(2), time.Time{}),
+			d("p3", now, time.Time{}), d("p4", now.Add(1), now)}, "p1 p2", false},
+		"proxy alone": {[]string{"RelatedPerson/r"}, nil, "", false},
+	} {
+		a := Account{Subject: "user:a", Links: row.links, Delegations: row.has}
+		of, search := a.Contexts(now)
+		var got []string
+		for _, c := range of {
+			got = append(got, c.Patient)
+			if _, err := a.Claims(Session{Patient: c.Patient, Scopes: []string{"patient/*.rs"}}, now); err != nil {
+				t.Errorf("%s: %s has no claims: %v", name, c.Patient, err)
+			}
+		}
+		if strings.Join(got, " ") != row.want || search != row.search {
+			t.Errorf("%s: %v %v", name, got, search)
+		}
+	}
+}

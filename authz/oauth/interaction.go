@@ -34,7 +34,8 @@ type Interaction interface {
 	Ask(w http.ResponseWriter, r *http.Request, a Asked) (*Decision, error)
 	// Renew returns what the claims of an account are now, when a refresh token
 	// is used: roles may have changed since. Patient and context stay as they
-	// are. ErrDeclined ends the authorisation.
+	// are; scopes that the claims lack are not in the new access token, nil means
+	// that all stay. ErrDeclined ends the authorisation.
 	Renew(ctx context.Context, c token.Claims) (token.Claims, error)
 }
 

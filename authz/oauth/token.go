@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,16 +78,19 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 		}
 		sess.Claims = token.Claims{Account: c.Account(), Roles: c.Roles, Purpose: c.Purpose, AuthTime: s.Now()}
 	case "refresh_token":
-		claims, err := s.Interaction.Renew(ctx, sess.Claims)
+		old := sess.Claims
+		old.Client, old.Scopes = c.ID, ar.GetGrantedScopes()
+		claims, err := s.Interaction.Renew(ctx, old)
 		if errors.Is(err, ErrDeclined) {
 			return errors.Join(fosite.ErrInvalidGrant, s.endGrant(ctx, ar.GetID()))
 		}
 		if err != nil {
 			return err
 		}
-		claims.Patient, claims.Context = sess.Claims.Patient, sess.Claims.Context
+		left := claims.Scopes
+		claims.Patient, claims.Context, claims.Client, claims.Scopes = sess.Claims.Patient, sess.Claims.Context, "", nil
 		sess.Claims, sess.Until = claims, time.Time{}
-		if err := narrow(ar, sess, strings.Fields(r.PostForm.Get("scope"))); err != nil {
+		if err := narrow(ar, sess, strings.Fields(r.PostForm.Get("scope")), left); err != nil {
 			return err
 		}
 	}
@@ -97,15 +101,29 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 }
 
 // narrow leaves the access token the scopes asked for at refresh; the refresh
-// token keeps all (RFC 6749 §6). Asking for more is refused.
-func narrow(ar fosite.AccessRequester, sess *session, asked []string) error {
+// token keeps all (RFC 6749 §6). Asking for more is refused. left are those that
+// rules about the account leave, as when a delegation was narrowed since.
+func narrow(ar fosite.AccessRequester, sess *session, asked, left []string) error {
+	granted := ar.GetGrantedScopes()
 	for _, scope := range asked {
-		if !smart.Covered(ar.GetGrantedScopes(), scope) {
+		if !smart.Covered(granted, scope) {
 			return fosite.ErrInvalidScope
 		}
 	}
 	if len(asked) > 0 {
 		sess.narrowed = asked
+	}
+	if left == nil { // no rule took any away
+		return nil
+	}
+	if sess.narrowed == nil {
+		sess.narrowed = slices.Clone(left)
+	}
+	sess.narrowed = slices.DeleteFunc(sess.narrowed, func(scope string) bool {
+		return !smart.Covered(left, scope) || !smart.Covered(granted, scope)
+	})
+	if len(sess.narrowed) == 0 {
+		return fosite.ErrInvalidScope
 	}
 	return nil
 }

@@ -347,3 +347,18 @@ func BenchmarkVerifyUncached(b *testing.B) {
 		}
 	}
 }
+
+// Who is logged in is a subject by the same claims, faulty ones are nobody.
+func TestPresentIsASubjectWithoutAToken(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	s, err := n.Present(Claims{Account: "user:a", Client: "fieldseal-pages", Roles: []string{"role:x"}, Patient: "p1"}, "192.0.2.7")
+	if err != nil || s.ID() != "user:a" || s.Patient() != "p1" || s.Address() != "192.0.2.7" || s.Purpose() != "TREAT" {
+		t.Errorf("%+v %v", s, err)
+	}
+	for _, c := range []Claims{{}, {Account: "role:x", Client: "c"}, {Account: "user:a"}, {Account: "user:a", Client: "c", Purpose: "BTG"}} {
+		if s, err := n.Present(c, ""); err == nil || s.Valid() {
+			t.Errorf("%+v is somebody", c)
+		}
+	}
+}

@@ -49,27 +49,25 @@ func (s searcher) Search(ctx context.Context, as token.Claims, peer, rawQuery st
 }
 
 // purposes are for what people use what they may see, unless a request says
-// otherwise: whose record it is, by own request; researchers for research; who
-// treats for treatment; others for operations (HL7 v3 PurposeOfUse).
+// otherwise: whose record it is, by own request; who does nothing but research,
+// for research; staff for treatment (HL7 v3 PurposeOfUse).
 func purposes(rec account.Account) (usual string, besides []string) {
+	linked := func(types ...string) bool {
+		return slices.ContainsFunc(rec.Links, func(l string) bool {
+			typ, _, _ := strings.Cut(l, "/")
+			return slices.Contains(types, typ)
+		})
+	}
 	researcher := slices.Contains(rec.Roles, "role:researcher")
-	treats := slices.ContainsFunc(rec.Links, func(l string) bool {
-		return strings.HasPrefix(l, "Practitioner/") || strings.HasPrefix(l, "PractitionerRole/")
-	})
-	belongs := slices.ContainsFunc(rec.Links, func(l string) bool {
-		return strings.HasPrefix(l, "Patient/") || strings.HasPrefix(l, "RelatedPerson/")
-	})
-	switch {
+	switch treats := linked("Practitioner", "PractitionerRole"); {
 	case researcher && len(rec.Roles) == 1:
 		return "HRESCH", nil
-	case treats && researcher:
+	case researcher:
 		return "TREAT", []string{"HRESCH"}
-	case treats:
-		return "TREAT", nil
-	case belongs:
+	case !treats && linked("Patient", "RelatedPerson"):
 		return "PATRQT", nil
 	}
-	return "HOPERAT", nil
+	return "TREAT", nil
 }
 
 func (a *App) sweepForms(ctx context.Context) error {

@@ -345,3 +345,38 @@ func TestSweepForgetsOldForms(t *testing.T) {
 		t.Error(n, err)
 	}
 }
+
+// A proxy's access goes on within the delegation, and ends with it.
+func TestProxyRefreshesWithinTheDelegation(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.as("user:mum").get(authorizeURL("offline_access patient/Patient.rs patient/*.rs")).submit(`class="list people"`, "patient", "p2").submit("decide", "answer", "allow")
+	claims, body := b.redeemed()
+	if !slices.Contains(claims.Scopes, "patient/Observation.rs") || slices.Contains(claims.Scopes, "patient/*.rs") {
+		t.Fatalf("%v", claims.Scopes)
+	}
+	renew := func() (int, map[string]any) {
+		refresh, _ := body["refresh_token"].(string)
+		r := httptest.NewRequest(http.MethodPost, oauth.Path+"/token", strings.NewReader("grant_type=refresh_token&client_id=app&refresh_token="+refresh))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		h.server.ServeHTTP(w, r)
+		h.must(json.Unmarshal(w.Body.Bytes(), &body))
+		return w.Code, body
+	}
+	change := func(edit func(*account.Delegation)) {
+		_, err := h.accounts.Change(t.Context(), "user:mum", func(a *account.Account) error { edit(&a.Delegations[0]); return nil })
+		h.must(err)
+	}
+	if status, _ := renew(); status != http.StatusOK {
+		t.Fatalf("%d %v", status, body)
+	}
+	change(func(d *account.Delegation) { d.Scopes = []string{"patient/Observation.r"} })
+	if status, body := renew(); status != http.StatusOK || body["scope"] != "offline_access patient/Observation.r" {
+		t.Errorf("%d %v", status, body)
+	}
+	change(func(d *account.Delegation) { d.Revoked = h.clock.Now() })
+	if status, body := renew(); status != http.StatusBadRequest || body["error"] != "invalid_grant" {
+		t.Errorf("%d %v", status, body)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,7 +143,7 @@ func (q *asking) look(id string) (who person, err error) {
 	}
 	people, _, err := q.search(id, url.Values{"_id": {id}, "_elements": {"name,birthDate,gender"}})
 	own, search := q.rec.Contexts(q.Now())
-	acts := !search && contains(own, id)
+	acts := !search && slices.ContainsFunc(own, func(c account.Context) bool { return c.Patient == id })
 	if acts && (errors.Is(err, ErrDenied) || err == nil && len(people) != 1) {
 		return person{ID: id}, nil // a delegation without the right to read the name
 	}
@@ -153,13 +154,4 @@ func (q *asking) look(id string) (who person, err error) {
 		return who, err
 	}
 	return people[0], nil
-}
-
-func contains(own []account.Context, id string) bool {
-	for _, c := range own {
-		if c.Patient == id {
-			return true
-		}
-	}
-	return false
 }

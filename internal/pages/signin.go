@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/fieldseal/fieldseal/authz/login"
 )
@@ -35,29 +36,20 @@ func (v *visit) way() string {
 
 // toApp is the app behind an authorization request that the visit leads on to:
 // its name, the source expression of its address, and the name that it hints at.
-func (v *visit) toApp(next string) (name, source_, hint string) {
+func (v *visit) toApp(next string) (name, address, hint string) {
 	u, err := url.Parse(next)
 	if err != nil || u.Path != authorizePath {
 		return "", "", ""
 	}
 	q := u.Query()
 	c, err := v.Clients.Get(v.r.Context(), q.Get("client_id"))
-	if err != nil || !contained(c.Redirects, q.Get("redirect_uri")) {
+	if err != nil || !slices.Contains(c.Redirects, q.Get("redirect_uri")) {
 		return "", "", ""
 	}
 	if hint = q.Get("login_hint"); len(hint) > 100 {
 		hint = ""
 	}
 	return c.Name, source(q.Get("redirect_uri")), hint
-}
-
-func contained(list []string, text string) bool {
-	for _, have := range list {
-		if have == text {
-			return true
-		}
-	}
-	return false
 }
 
 func (v *visit) login() {

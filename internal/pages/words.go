@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/authz/smart"
@@ -139,12 +140,7 @@ func initial(name string) string {
 }
 
 func has(all []offer, group string) bool {
-	for _, o := range all {
-		if o.Group == group {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(all, func(o offer) bool { return o.Group == group })
 }
 
 // facts tell people of the same name apart.
