@@ -29,8 +29,11 @@ func crashOptions(dir string) localstore.Options {
 func TestKilledProcessKeepsEveryAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
 	cycles := 15
-	if os.Getenv("FIELDSEAL_LONG") != "" {
+	switch {
+	case os.Getenv("FIELDSEAL_LONG") != "":
 		cycles = 200
+	case testing.Short():
+		cycles = 5
 	}
 	dir := t.TempDir()
 	repositorytest.TestCrash(t, repositorytest.Crash{

@@ -92,7 +92,11 @@ func TestFaults(t *testing.T) {
 // follow. Whatever was acknowledged is there afterwards.
 func TestDiskFullAtEachWrite(t *testing.T) {
 	t.Parallel()
-	for n := int64(1); n < 400; n += 1 + n/16 {
+	coarse := int64(16) // of the steps
+	if testing.Short() {
+		coarse = 4
+	}
+	for n := int64(1); n < 400; n += 1 + n/coarse {
 		d := newDisk()
 		d.countdown.Store(n)
 		s, err := localstore.Open(t.Context(), d.options())
