@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -176,7 +177,10 @@ func (e *external) attacks(t *testing.T, good string) {
 	if n := e.trap.calls.Load(); n != 0 {
 		t.Errorf("%d calls to an address that a token named", n)
 	}
-	if n := e.issuer.Asked("/keys") - before; n > 1 {
+	for i := range 30 {
+		e.refuses(t, "a guess", e.token(header("kid", fmt.Sprint("guess", i))))
+	}
+	if n, most := e.issuer.Asked("/keys")-before, 2+int(time.Since(now)/(30*time.Second)); n > most { // one in 30 s
 		t.Errorf("%d fetches of keys for what strangers sent", n)
 	}
 	e.do(t, nobody, "GET", "/Patient?access_token="+good, nil).outcome(http.StatusBadRequest) // 34
