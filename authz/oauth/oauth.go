@@ -5,10 +5,12 @@
 // Start with New and Server. ory/fosite runs the flows; authenticate.go and
 // assertion.go say who the client is, store.go keeps what the flows need in one
 // repository.Table, authorize.go asks people through Interaction, which the
-// pages implement. Access tokens are those of authz/token.
+// pages implement, launch.go starts apps for an EHR, signing.go has the keys of
+// id_tokens, watch.go limits and measures. Access tokens are those of
+// authz/token.
 //
-// Security notes: what is used once (codes, refresh tokens, jti of assertions)
-// is consumed by compare-and-set, on whatever node it comes. Rows are named by
+// Security notes: what is used once (codes, refresh tokens, launches, jti of
+// assertions) is consumed by compare-and-set, on whatever node it comes. Rows are named by
 // the hash of their secret and sealed under the secret itself: a copy of the
 // table redeems nothing. A code or refresh token that comes again ends its whole
 // family. No error text repeats what a client sent, and no URL that is made here
