@@ -187,7 +187,8 @@ func clipped(s []string) []string { return s[:min(len(s), 12)] }
 // walked is what all pages of a search show.
 type walked struct {
 	matches, included []string
-	total             int // -1: none was given
+	bodies            []json.RawMessage // of both
+	total             int               // -1: none was given
 }
 
 // walk asks for every page.
@@ -202,6 +203,7 @@ func (p *shop) walk(c Call, target string) (w walked, err error) {
 		var b searchset
 		p.must(json.Unmarshal(a.Body(), &b))
 		w.matches, w.included = append(w.matches, b.ids("match")...), append(w.included, b.ids("include")...)
+		w.bodies = append(w.bodies, entries(a.Body())...)
 		if b.Total != nil {
 			w.total = *b.Total
 		}

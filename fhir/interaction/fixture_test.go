@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -156,12 +157,13 @@ type engine interface {
 
 // shopOptions choose the index and the engine of a shop.
 type shopOptions struct {
-	rows      string           // of the policy, beside the built-in ones
-	tokenBits uint             // 0: all
-	profile   string           // empty: standard
-	mongoURI  string           // empty: the embedded engine
-	now       func() time.Time // clock of the engine; nil: time.Now
-	calls     *calls           // counts what is asked of the engine
+	rows      string              // of the policy, beside the built-in ones
+	scopes    map[string][]string // of roles that have others than user/*.cruds
+	tokenBits uint                // 0: all
+	profile   string              // empty: standard
+	mongoURI  string              // empty: the embedded engine
+	now       func() time.Time    // clock of the engine; nil: time.Now
+	calls     *calls              // counts what is asked of the engine
 }
 
 // The tables are made once for all tests; nobody changes them.
@@ -256,8 +258,11 @@ func (p *shop) as(role string) Call {
 	if err != nil {
 		claims = token.Claims{Account: "user:" + role, Client: "test", Roles: []string{"role:" + role},
 			Scopes: []string{"user/*.cruds"}, Purpose: "TREAT", AMR: []string{"pwd"}, Orgs: []string{"o1"}}
-		switch role {
-		case "doctor":
+		if scopes, ok := p.options.scopes[role]; ok {
+			claims.Scopes = scopes
+		}
+		switch strings.TrimRight(role, "0123456789") {
+		case "doctor", "any":
 			claims.Who = "Practitioner/dr"
 		case "scholar":
 			claims.Who, claims.Purpose = "Practitioner/sc", "HRESCH"

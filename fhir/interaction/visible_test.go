@@ -3,6 +3,7 @@ package interaction
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,17 +11,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fieldseal/fieldseal/authz"
-	"github.com/fieldseal/fieldseal/authz/redact"
+	"github.com/fieldseal/fieldseal/authz/redact/redacttest"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir/fhirtest"
+	"github.com/fieldseal/fieldseal/fhir/search"
+	"github.com/fieldseal/fieldseal/fhir/search/searchtest"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// randomRoles are policy rows of n roles that see random classes of random
-// types, some only under conditions.
-func randomRoles(rng *rand.Rand, n int) string {
+// randomRoles are policy rows of n roles that see random classes, some of them
+// under conditions, and scopes of some.
+func randomRoles(rng *rand.Rand, n int) (rows string, scopes map[string][]string) {
 	var b strings.Builder
+	scopes = map[string][]string{}
 	all := field.AllClasses.Classes()
 	some := func() string {
 		var names []string
@@ -29,254 +32,349 @@ func randomRoles(rng *rand.Rand, n int) string {
 				names = append(names, c.String())
 			}
 		}
-		if !slices.Contains(names, "administrative") && rng.IntN(4) > 0 { // most modifier elements are: else little is left
+		if !slices.Contains(names, "administrative") && rng.IntN(6) > 0 { // most modifier elements are: else little is left
 			names = append(names, "administrative")
 		}
 		return strings.Join(names, "|")
 	}
+	one := func(of ...string) string { return of[rng.IntN(len(of))] }
 	for i := range n {
-		fmt.Fprintf(&b, "role, role:any%d, random%s\n", i, []string{"", ", conceal_changes"}[rng.IntN(4)/3])
-		fmt.Fprintf(&b, "p, role:any%d, record, read|search, %s, *, all_patients, allow\n", i, some())
+		fmt.Fprintf(&b, "role, role:any%d, random%s\n", i, one("", "", "", ", conceal_changes"))
+		fmt.Fprintf(&b, "p, role:any%d, record, read|search, %s, *, %s, allow\n", i, some(), one("all_patients", "all_patients", "label(R)", "consent", "relationship & consent"))
+		fmt.Fprintf(&b, "p, role:any%d, record, read|search, %s, *, not_patient_data, allow\n", i, some())
 		if classes := some(); rng.IntN(2) == 0 {
-			fmt.Fprintf(&b, "p, role:any%d, Patient|Observation|Condition, read|search, %s, *, not_restricted_label, allow\n", i, classes)
+			fmt.Fprintf(&b, "p, role:any%d, Patient|Observation|Condition, read|search, %s, *, %s, allow\n", i, classes, one("not_restricted_label", "relationship & label(R)"))
 		}
 		if rng.IntN(2) == 0 {
 			fmt.Fprintf(&b, "p, role:any%d, record, read|search, %s, *, restricted_label, deny\n", i, all[rng.IntN(len(all))])
 		}
+		switch rng.IntN(4) {
+		case 0:
+			scopes[fmt.Sprint("any", i)] = []string{"user/Patient.rs", "user/Encounter.rs", "user/Observation.rs?category=laboratory"}
+		case 1:
+			scopes[fmt.Sprint("any", i)] = []string{"user/Patient.rs", "user/Observation.rs", "user/Claim.rs", "user/Practitioner.rs"}
+		}
 	}
-	return b.String()
+	return b.String(), scopes
 }
 
-// leaf is a string of a resource with the element that holds it.
-type leaf struct{ path, value string }
+// face is how a role asks: the service, or one with a planted defect.
+type face struct {
+	read    func(typ, id string) ([]byte, error)
+	history func(typ, id string) ([]json.RawMessage, error)
+	search  func(target string) (walked, error)
+}
 
-// leaves walks decoded JSON. Extensions and contained resources, whose classes
-// do not follow from the path, are told apart by an empty path.
-func leaves(path string, v any) (all []leaf) {
-	switch v := v.(type) {
-	case string:
-		return []leaf{{path, v}}
-	case []any:
-		for _, x := range v {
-			all = append(all, leaves(path, x)...)
+func (p *shop) face(c Call) face {
+	body := func(a *Answer, err error) ([]byte, error) {
+		if err != nil {
+			return nil, err
 		}
-	case map[string]any:
-		for name, x := range v {
-			below := path + "." + name
-			if path == "" || strings.HasPrefix(name, "_") || name == "extension" || name == "modifierExtension" || name == "contained" {
-				below = ""
+		return bytes.Clone(a.Body()), nil
+	}
+	return face{
+		read: func(typ, id string) ([]byte, error) { return body(p.Read(p.t.Context(), c, typ, id)) },
+		history: func(typ, id string) ([]json.RawMessage, error) {
+			b, err := body(p.History(p.t.Context(), c, typ, id, ""))
+			return entries(b), err
+		},
+		search: func(target string) (walked, error) { return p.walk(c, target) },
+	}
+}
+
+// entries are the resources of a Bundle, byte for byte.
+func entries(bundle []byte) (list []json.RawMessage) {
+	var b struct {
+		Entry []struct{ Resource json.RawMessage }
+	}
+	if json.Unmarshal(bundle, &b) != nil {
+		return nil
+	}
+	for _, e := range b.Entry {
+		list = append(list, e.Resource)
+	}
+	return list
+}
+
+// kept is a resource as it is stored, nothing hidden.
+type kept struct {
+	typ, id  string
+	versions [][]byte // the newest last
+}
+
+func (k *kept) ref() string     { return k.typ + "/" + k.id }
+func (k *kept) current() []byte { return k.versions[len(k.versions)-1] }
+
+// everything is all that is stored.
+func (p *shop) allStored() (list []*kept) {
+	p.t.Helper()
+	seen := map[repository.Key]*kept{}
+	for ch, err := range p.store.Changes(p.t.Context(), "") {
+		p.must(err)
+		st, err := p.Vault.LoadVersion(p.t.Context(), ch.Key, ch.Version)
+		p.must(err)
+		full, _, err := p.Vault.OpenAll(st)
+		p.must(err)
+		k := seen[ch.Key]
+		if k == nil {
+			k = &kept{typ: ch.Key.Type, id: st.Head.ID}
+			seen[ch.Key], list = k, append(list, k)
+		}
+		k.versions = append(k.versions, full.AppendJSON(nil))
+	}
+	return list
+}
+
+// inspection compares what a role is shown with what the judge says.
+type inspection struct {
+	*redacttest.Differences
+	p       *shop
+	role    string
+	stored  []*kept
+	judge   *judge
+	visible map[string][]byte // views by reference
+	world   *searchtest.World
+	shown   int
+	tally   tally
+}
+
+func (p *shop) inspection(role string, stored []*kept) *inspection {
+	p.t.Helper()
+	texts := make([][]byte, len(stored))
+	for i, k := range stored {
+		texts[i] = k.current()
+	}
+	in := &inspection{Differences: &redacttest.Differences{}, p: p, role: role, stored: stored, judge: p.newJudge(role, texts),
+		visible: map[string][]byte{}, world: searchtest.New(p.Definitions, subsumption{p.Terminology}, base)}
+	for _, k := range stored {
+		if view := in.judge.view(k.current(), nil); view != nil {
+			in.visible[k.ref()] = view
+			in.world.Add(view)
+		}
+	}
+	return in
+}
+
+// reads compares one resource in step, from one of the first on.
+func (in *inspection) reads(f face, from, step int) {
+	for i := from % step; i < len(in.stored); i += step {
+		k := in.stored[i]
+		got, err := f.read(k.typ, k.id)
+		if err != nil && failure(err).Kind != Denied && failure(err).Kind != NotFound {
+			in.Note(k.typ+": "+failure(err).Error(), "a read")
+		}
+		in.Compare("a read of "+k.typ, got, in.visible[k.ref()])
+	}
+}
+
+// histories compares what every version of every resource shows, the newest
+// first; from whom changes are concealed, what does not show is left out.
+func (in *inspection) histories(f face) {
+	for _, k := range in.stored {
+		if len(k.versions) == 1 && len(k.id)%8 > 0 { // those with more say more
+			continue
+		}
+		var want [][]byte
+		for i, text := range k.versions {
+			current := k.current()
+			if i == len(k.versions)-1 {
+				current = nil
 			}
-			all = append(all, leaves(below, x)...)
+			view := in.judge.view(text, current)
+			if in.visible[k.ref()] == nil || view == nil || in.judge.conceal && len(want) > 0 && bytes.Equal(want[0], view) {
+				continue
+			}
+			want = slices.Insert(want, 0, view)
+		}
+		got, err := f.history(k.typ, k.id)
+		if err != nil && failure(err).Kind != Denied && failure(err).Kind != NotFound || len(got) != len(want) {
+			in.Note(fmt.Sprintf("%s: a history of %d versions shows %d", k.typ, len(want), len(got)), k.typ)
+			continue
+		}
+		for i := range got {
+			in.Compare("a version of "+k.typ, got[i], want[i])
 		}
 	}
-	return all
 }
 
-// reviewed are the classes of elements as they stand in the reviewed list, read
-// without the product's table.
-func reviewed(t *testing.T) map[string]field.Class {
-	t.Helper()
-	text, err := os.ReadFile("../../crypto/field/testdata/classes.golden")
+// searches asks n questions.
+func (in *inspection) searches(f face, seed uint64, n int) {
+	if len(in.visible) == 0 {
+		return
+	}
+	c := in.p.as(in.role)
+	q := searchtest.NewQuestions(in.world, seed)
+	q.Asks = func(typ, code string) bool { // the marks of a redacted view are made for who reads it
+		return code != "_tag" && code != "_security" && in.p.sees(c, typ, code)
+	}
+	for range n {
+		in.ask(f, q.Next())
+	}
+}
+
+func (in *inspection) ask(f face, target string) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(searchtest.Undecided); !ok {
+				panic(fmt.Sprint(target, ": ", r))
+			}
+			in.tally.undecided++
+		}
+	}()
+	got, err := f.search(target)
 	if err != nil {
-		t.Fatal(err)
+		switch fl := failure(err); {
+		case fl.Kind == Denied:
+			in.tally.refused++
+		case fl.Issues[0].Code == "too-costly":
+			in.tally.costly++
+		case errors.As(err, new(*search.UndecidedError)):
+			in.tally.undecided++
+		default:
+			in.Note("a search fails: "+fl.Error(), target)
+		}
+		return
 	}
-	classes := map[string]field.Class{}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Split(strings.TrimSpace(line), "\t"); len(f) == 4 && strings.Contains(f[0], ".") {
-			if c, err := field.ParseClass(f[2]); err == nil {
-				classes[f[0]] = c
-			}
+	for _, body := range got.bodies {
+		in.disclosed("a resource of "+target, body)
+	}
+	want := in.world.Answer(target)
+	if in.tally.matched++; len(want.Matches) == 0 {
+		in.tally.matched, in.tally.empty = in.tally.matched-1, in.tally.empty+1
+	}
+	if want.Sort != "" && !slices.ContainsFunc(got.matches, func(ref string) bool { return in.world.Find(ref) == nil }) {
+		if err := in.world.Ordered(want.Sort, got.matches); err != nil {
+			in.Note("a search is in the wrong order", target)
 		}
 	}
-	return classes
+	if got.total >= 0 && got.total != len(want.Matches) {
+		in.Note("a search counts wrongly", target)
+	}
+	included := slices.DeleteFunc(slices.Clone(got.included), func(ref string) bool { return slices.Contains(want.Matches, ref) })
+	in.sets("matches", target, got.matches, want.Matches)
+	in.sets("includes", target, slices.Compact(slices.Sorted(slices.Values(included))), want.Included)
 }
 
-// classOf is the class of the nearest listed element; false when the path is
-// not listed, or is one of those that limited shows a part of.
-func classOf(classes map[string]field.Class, path string) (field.Class, bool) {
-	if strings.Contains(path, "address") || strings.Contains(path, "Date") || strings.Contains(path, "gender") || strings.Contains(path, "deceased") {
-		return 0, false
-	}
-	for p := path; strings.Contains(p, "."); p = p[:strings.LastIndexByte(p, '.')] {
-		if c, listed := classes[p]; listed {
-			return c, true
+// sets notes, by type, what a search shows and must not, and what it lacks.
+func (in *inspection) sets(what, target string, got, want []string) {
+	for _, ref := range got {
+		if !slices.Contains(want, ref) {
+			in.Note(fmt.Sprintf("a search %s %s, but must not", what, ref[:strings.IndexByte(ref, '/')]), target)
 		}
 	}
-	return 0, false
+	for _, ref := range want {
+		if !slices.Contains(got, ref) {
+			in.Note(fmt.Sprintf("a search lacks a %s among its %s", ref[:strings.IndexByte(ref, '/')], what), target)
+		}
+	}
+	if slices.Sort(got); len(slices.Compact(got)) != len(got) {
+		in.Note("a search shows a resource twice among its "+what, target)
+	}
+}
+
+// disclosed compares a resource of any answer.
+func (in *inspection) disclosed(what string, body []byte) {
+	var id struct{ ResourceType, ID string }
+	if err := json.Unmarshal(body, &id); err != nil {
+		in.Note(what+" is no JSON", what)
+		return
+	}
+	if id.ResourceType != "OperationOutcome" {
+		in.shown++
+		in.Compare(what, body, in.visible[id.ResourceType+"/"+id.ID])
+	}
+}
+
+// everythings compares the resources of $everything.
+func (in *inspection) everythings() {
+	c := in.p.as(in.role)
+	for _, k := range in.stored {
+		if k.typ != "Patient" {
+			continue
+		}
+		a, err := in.p.Operate(in.p.t.Context(), c, Invocation{Code: "everything", Type: "Patient", ID: k.id, Query: "_count=200"})
+		if err != nil {
+			if kind := failure(err).Kind; kind != Denied && kind != NotFound {
+				in.Note("$everything fails", k.ref())
+			}
+			continue
+		}
+		body := bytes.Clone(a.Body())
+		if a.Streamed() {
+			body = nil
+			for chunk, err := range a.Chunks(in.p.t.Context()) {
+				in.p.must(err)
+				body = append(body, chunk...)
+			}
+		}
+		for _, resource := range entries(body) {
+			in.disclosed("a resource of $everything", resource)
+		}
+	}
+}
+
+// stockVisible stores records, labels and consents, and second versions of some.
+func (p *shop) stockVisible(rng *rand.Rand, long bool) []*kept {
+	p.t.Helper()
+	p.stock()
+	if long {
+		for _, text := range fhirtest.Synthea(p.t) {
+			p.load(text)
+		}
+	}
+	p.stockCare()
+	for i, text := range [...]string{
+		`{"resourceType":"Patient","id":"contains","active":true,"contained":[{"resourceType":"Patient","id":"c","birthDate":"1980-05-01","deceasedBoolean":true},{"resourceType":"Organization","id":"o","name":"Kin"}],"managingOrganization":{"reference":"#o"},"link":[{"other":{"reference":"#c","display":"Old"},"type":"seealso"}],"contact":[{"telecom":[{"extension":[{"url":"urn:x","valueString":"only"}]}]}]}`,
+		`{"resourceType":"Observation","id":"extended","status":"final","_status":{"extension":[{"url":"urn:x","valueDecimal":1.50}]},"code":{"text":"c","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":0.10}]},"subject":{"reference":"Patient/contains","display":"Kin"},"referenceRange":[{"text":"low","modifierExtension":[{"url":"urn:not","valueBoolean":true}]}]}`,
+		`{"resourceType":"Binary","id":"raw","contentType":"text/plain","_contentType":{"extension":[{"url":"urn:x","valueString":"unclassed"}]},"data":"c2VjcmV0"}`,
+	} {
+		p.put([]string{"Patient", "Observation", "Binary"}[i], []string{"contains", "extended", "raw"}[i], text)
+	}
+	for i, k := range p.allStored() {
+		if i%7 == rng.IntN(7) && k.typ != "Consent" && k.typ != "CareTeam" {
+			_, err := p.Operate(p.t.Context(), p.as("integration"), Invocation{Code: "meta-add", Type: k.typ, ID: k.id, Body: []byte(`{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"` + []string{"R", "V", "L"}[rng.IntN(3)] + `"}]}}]}`)})
+			p.must(err)
+		}
+	}
+	return p.allStored()
 }
 
 // TestEveryVisibleByteEqualsAReference asks in many ways as random roles, and
-// holds every resource of every answer against the stored version, opened whole
-// and filtered outside of the cipher; and its strings against the reviewed list
-// of classes, read with no code of redaction.
+// compares every byte, every absence, count, order, include and version with a
+// judge that reads the opened resources and shares no code with what decides,
+// opens, redacts and searches. All differences are told, by type and path.
 func TestEveryVisibleByteEqualsAReference(t *testing.T) {
 	t.Parallel()
-	seed := rand.Uint64()
+	seed, roles, questions, step := uint64(6), 5, 25, 4
+	long := os.Getenv("FIELDSEAL_LONG") == "1"
+	if long {
+		seed, roles, questions, step = rand.Uint64(), 40, 400, 1
+	}
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	roles := 6
-	if os.Getenv("FIELDSEAL_LONG") == "1" {
-		roles = 60
-	}
-	p := newShopWith(t, shopOptions{rows: randomRoles(rng, roles)})
-	for _, text := range fhirtest.SyntheaInformation(t) {
-		p.load(text)
-	}
-	for _, text := range fhirtest.Synthea(t) {
-		p.load(text)
-		break
-	}
-	var keys []repository.Key
-	types := map[string][]string{}
-	for ch, err := range p.store.Changes(t.Context(), "") {
-		p.must(err)
-		st, err := p.Vault.Load(t.Context(), ch.Key)
-		p.must(err)
-		if !slices.Contains(keys, ch.Key) {
-			keys = append(keys, ch.Key)
-			types[ch.Key.Type] = append(types[ch.Key.Type], st.Head.ID)
-		}
-	}
-	for typ, ids := range types { // some are labelled, and have a second version
-		if id := ids[rng.IntN(len(ids))]; rng.IntN(2) == 0 {
-			_, err := p.Operate(t.Context(), p.as("integration"), Invocation{Code: "meta-add", Type: typ, ID: id, Body: []byte(`{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]}}]}`)})
-			p.must(err)
-		}
-	}
-	classes := reviewed(t)
-	compared, hidden, shown := 0, 0, 0
+	rows, scopes := randomRoles(rng, roles)
+	p := newShopWith(t, shopOptions{rows: rows, scopes: scopes})
+	stored := p.stockVisible(rng, long)
+	names := []string{"integration", "nurse", "researcher", "patient", "doctor", "scholar"}
 	for i := range roles {
-		c := p.as(fmt.Sprintf("any%d", i))
-		check := func(what string, body []byte) {
-			n, h, s := p.compare(t, c, what, body, classes)
-			compared, hidden, shown = compared+n, hidden+h, shown+s
-		}
-		answer := func(what string, a *Answer, err error) {
-			if err != nil {
-				if k := failure(err).Kind; k != Denied && k != NotFound {
-					t.Errorf("%s: %v", what, err)
-				}
-				return
-			}
-			body := bytes.Clone(a.Body())
-			if a.Streamed() {
-				body = nil
-				for chunk, err := range a.Chunks(t.Context()) {
-					p.must(err)
-					body = append(body, chunk...)
-				}
-			}
-			check(what, body)
-		}
-		for typ, ids := range types {
-			id := ids[rng.IntN(len(ids))]
-			a, err := p.Read(t.Context(), c, typ, id)
-			answer("read", a, err)
-			a, err = p.History(t.Context(), c, typ, id, "")
-			answer("history", a, err)
-			query := []string{"_count=20", "_sort=_id&_count=10", "_total=accurate&_count=5", "_include=*&_count=5", "_id=" + id, "_revinclude=Observation:subject&_count=3", "_profile:missing=true&_count=5"}[rng.IntN(7)]
-			a, err = p.Search(t.Context(), c, typ, query)
-			answer("search "+typ+"?"+query, a, err)
-		}
-		for _, id := range types["Patient"] {
-			a, err := p.Operate(t.Context(), c, Invocation{Code: "everything", Type: "Patient", ID: id, Query: "_count=40"})
-			answer("$everything", a, err)
+		names = append(names, fmt.Sprint("any", i))
+	}
+	compared, shown := 0, 0
+	for i, role := range names {
+		in := p.inspection(role, stored)
+		f := p.face(p.as(role))
+		in.reads(f, i, step)
+		in.histories(f)
+		in.searches(f, seed+uint64(i), questions)
+		in.everythings()
+		compared, shown = compared+in.Compared, shown+in.shown
+		t.Logf("%s sees %d of %d resources; %+v", role, len(in.visible), len(stored), in.tally)
+		for _, line := range in.Lines(30) {
+			t.Errorf("%s: %s", role, line)
 		}
 	}
-	t.Logf("%d resources compared, %d strings hidden, %d shown", compared, hidden, shown)
-	if compared < 50*roles/6 || hidden == 0 || shown == 0 {
+	if t.Logf("%d views compared, %d of them in Bundles", compared, shown); compared < 300*len(names) || shown < 100*len(names) {
 		t.Error("the test proves little")
 	}
-}
-
-// compare holds the resources of an answer against the references.
-func (p *shop) compare(t *testing.T, c Call, what string, body []byte, classes map[string]field.Class) (compared, hidden, shown int) {
-	t.Helper()
-	var b struct {
-		ResourceType string
-		Entry        []struct{ Resource json.RawMessage }
-	}
-	p.must(json.Unmarshal(body, &b))
-	list := []json.RawMessage{body}
-	if b.ResourceType == "Bundle" {
-		list = nil
-		for _, e := range b.Entry {
-			if e.Resource != nil && !bytes.Contains(e.Resource, []byte(`"resourceType":"OperationOutcome"`)) {
-				list = append(list, e.Resource)
-			}
-		}
-	}
-	for _, got := range list {
-		var id struct {
-			ResourceType, ID string
-			Meta             struct {
-				VersionID uint64 `json:"versionId,string"`
-			}
-		}
-		p.must(json.Unmarshal(got, &id))
-		key := p.Vault.Key(id.ResourceType, id.ID)
-		st, err := p.Vault.Load(t.Context(), key)
-		p.must(err)
-		g, err := p.Decider.Decide(t.Context(), c.Subject, authz.Request{Action: authz.Read, Type: id.ResourceType})
-		p.must(err)
-		mask := g.Mask(facts(st.Head))
-		switch v := repository.Version(id.Meta.VersionID); {
-		case v == 0 && what == "history":
-			continue // concealed: which version it is stands nowhere
-		case v != 0 && v != st.Record.Version:
-			st, err = p.Vault.LoadVersion(t.Context(), key, v)
-			p.must(err)
-			mask &= g.Mask(facts(st.Head))
-		}
-		full, _, err := p.Vault.OpenAll(st)
-		p.must(err)
-		want := p.Redactor.Filter(full, mask)
-		if !mask.Contains(field.AllClasses) {
-			p.Redactor.Apply(want, mask)
-		}
-		if p.Decider.Traits(c.Subject).ConcealChanges {
-			redact.Conceal(want)
-		}
-		if text := want.AppendJSON(nil); !bytes.Equal(text, got) {
-			t.Errorf("%s %s/%s under %v:\n got %s\nwant %s", what, id.ResourceType, id.ID, mask, got, text)
-			return
-		}
-		var whole, seen any
-		p.must(json.Unmarshal(full.AppendJSON(nil), &whole))
-		p.must(json.Unmarshal(got, &seen))
-		h, s := p.reviewStrings(t, what, leaves(id.ResourceType, whole), leaves(id.ResourceType, seen), mask, classes)
-		compared, hidden, shown = compared+1, hidden+h, shown+s
-	}
-	return compared, hidden, shown
-}
-
-// reviewStrings looks for strings of hidden elements in what is seen, and for
-// those of visible ones that are lacking.
-func (p *shop) reviewStrings(t *testing.T, what string, whole, seen []leaf, mask field.ClassSet, classes map[string]field.Class) (hidden, shown int) {
-	t.Helper()
-	values := map[string]bool{}
-	for _, l := range seen {
-		values[l.value] = true
-	}
-	elsewhere := map[string]bool{} // strings that may be seen
-	for _, l := range whole {
-		if c, listed := classOf(classes, l.path); !listed || mask.Has(c) {
-			elsewhere[l.value] = true
-		}
-	}
-	for _, l := range whole {
-		c, listed := classOf(classes, l.path)
-		switch {
-		case !listed || len(l.value) < 5 || strings.Count(l.path, ".") == 1 && strings.HasSuffix(l.path, ".id") || strings.HasPrefix(l.path[strings.IndexByte(l.path, '.'):], ".meta"):
-		case !mask.Has(c) && !elsewhere[l.value]:
-			if hidden++; values[l.value] {
-				t.Errorf("%s shows %s of class %v under %v", what, l.path, c, mask)
-			}
-		case mask.Has(c) && c != field.Narrative:
-			if shown++; !values[l.value] {
-				t.Errorf("%s lacks %s of class %v under %v", what, l.path, c, mask)
-			}
-		}
-	}
-	return hidden, shown
+	testPlanted(t, p, stored)
 }

@@ -251,3 +251,30 @@ func textOf(v any) string {
 	s, _ := v.(string)
 	return s
 }
+
+// Holds reports whether a resource, which need not be in the world, satisfies
+// the conditions of a query that follows no references.
+func (w *World) Holds(r *Resource, query string) bool {
+	return !slices.ContainsFunc(decode(query), func(nv pair) bool { return !w.compare(r, nv.name, nv.value) })
+}
+
+// Compartments are the compartments of a kind ("Patient") that hold a resource.
+func (w *World) Compartments(r *Resource, code string) (refs []string) {
+	if r.Type == code {
+		refs = append(refs, r.Ref)
+	}
+	for _, param := range w.Definitions.Compartment(code).Params(r.Type) {
+		if param == "{def}" || w.Definitions.SearchParameter(r.Type, param) == nil {
+			continue
+		}
+		for _, to := range w.targets(r, param) {
+			if strings.HasPrefix(to, code+"/") && !slices.Contains(refs, to) {
+				refs = append(refs, to)
+			}
+		}
+	}
+	return refs
+}
+
+// Targets are the local resources to which a reference parameter leads.
+func (w *World) Targets(r *Resource, code string) []string { return w.targets(r, code) }
