@@ -163,6 +163,7 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	revokedByItsClient(t, c)
 	endedElsewhere(t, c, issuer)
 	policyAcross(t, c)
+	consentAcross(t, c)
 	eraseAcross(t, c, id)
 	for _, s := range c.all {
 		s.stop(t)
@@ -338,6 +339,40 @@ func policyAcross(t *testing.T, c *nodes) {
 	t.Logf("the other node decided by the new policy after %s", took.Round(time.Millisecond))
 	if took > 15*time.Second { // 5 s, and room for a busy machine
 		t.Errorf("the old policy was in force for %s", took)
+	}
+}
+
+// consentAcross writes at the first node a Consent that takes away what the second
+// has shown and remembers why: it shows it for 5 s more at the most.
+func consentAcross(t *testing.T, c *nodes) {
+	t.Helper()
+	a, b := c.all[0], c.all[1]
+	patient := a.create(t, person(""))
+	doctor := a.create(t, object{"resourceType": "Practitioner", "active": true})
+	a.create(t, object{"resourceType": "CareTeam", "status": "active", "subject": object{"reference": "Patient/" + patient},
+		"participant": []any{object{"member": object{"reference": "Practitioner/" + doctor}}}})
+	if code, _, stderr := command(t, "user", "create", "--data", a.dir, "--role", "role:physician", "--link", "Practitioner/"+doctor, "--reason", "test", "user:across"); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, token, stderr := command(t, "token", "--data", a.dir, "--account", "user:across", "--purpose", "TREAT", "--lifetime", "5m")
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	a.Tokens[physician] = strings.TrimSpace(token) // the map is that of every node
+	ask := func(s *server) int { return s.do(t, physician, "GET", "/Patient/"+patient, nil).status }
+	b.until(t, "seeing whom the physician cares for", func() bool { return ask(b) == 200 })
+	began := time.Now()
+	a.create(t, object{"resourceType": "Consent", "status": "active", "patient": object{"reference": "Patient/" + patient},
+		"scope":    object{"coding": []any{object{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}}},
+		"category": []any{object{"text": "privacy"}}, "policyRule": object{"text": "none"}, "provision": object{"type": "deny"}})
+	if got := ask(a); got != 404 {
+		t.Errorf("the node that wrote the Consent answers %d", got)
+	}
+	b.until(t, "withholding by the new Consent", func() bool { return ask(b) == 404 })
+	took := time.Since(began)
+	t.Logf("the other node withheld by the new Consent after %s", took.Round(time.Millisecond))
+	if took > 15*time.Second { // 5 s, and room for a busy machine
+		t.Errorf("a withdrawn permission was in force for %s", took)
 	}
 }
 

@@ -22,6 +22,7 @@ type Answer struct {
 	media    string // of a body that is not FHIR JSON
 	replay   bool
 	labels   []field.Label // of what the body shows, for the Bundle around it
+	troubles []*Failure    // the server's own, met by entries of a Bundle
 	receipt  audit.Receipt
 
 	// Of a streamed answer, whose body is the first chunk: the rest on demand,
@@ -84,6 +85,11 @@ func (a *Answer) Location() string { return a.location }
 // Replay reports whether the request had been carried out before, under the
 // same idempotency key.
 func (a *Answer) Replay() bool { return a.replay }
+
+// Troubles are the failures of entries of a Bundle that are the server's own
+// (5xx): the Bundle is answered with 200, and whoever runs the server must learn
+// of them all the same.
+func (a *Answer) Troubles() []*Failure { return a.troubles }
 
 // Receipt is the sequence of the audit event that covers the answer.
 func (a *Answer) Receipt() uint64 { return a.receipt.Seq() }

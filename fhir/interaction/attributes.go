@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,8 +57,12 @@ func (a *attributes) open(classes field.ClassSet) (*fhir.Resource, error) {
 	return a.s.Vault.Open(a.st, classes)
 }
 
-// unknown denies, and has the interaction fail.
+// unknown denies, and has the interaction fail; or, when a bound was passed, has
+// its event say so.
 func (a *attributes) unknown(err error) (bool, error) {
+	if errors.Is(err, errTooMany) {
+		a.s.meter.bounded.Add(a.ctx, 1)
+	}
 	doubt(a.ctx, err)
 	return false, err
 }

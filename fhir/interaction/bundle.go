@@ -74,15 +74,15 @@ func (s *Service) plan(c Call, body []byte) (*bundle.Plan, error) {
 // own outcome.
 func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
 	entries := plan.Entries()
-	responses, parts := make([]model.Entry, len(entries)), make([]*Answer, len(entries))
+	responses, parts, errs := make([]model.Entry, len(entries)), make([]*Answer, len(entries)), make([]error, len(entries))
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
 	for _, e := range entries {
 		if len(e.Issues) > 0 { // Order leaves these out
-			_, err := s.entry(ctx, c, e)
-			responses[e.Index] = s.entryResponse(e, nil, err)
+			_, errs[e.Index] = s.entry(ctx, c, e)
+			responses[e.Index] = s.entryResponse(e, nil, errs[e.Index])
 		}
 	}
 	ordered := plan.Order()
@@ -95,7 +95,7 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 		s.parallel(len(group), func(i int) {
 			e := group[i]
 			a, err := s.entry(ctx, c, e)
-			responses[e.Index], parts[e.Index] = s.entryResponse(e, a, err), a
+			responses[e.Index], parts[e.Index], errs[e.Index] = s.entryResponse(e, a, err), a, err
 		})
 		start = end
 	}
@@ -105,7 +105,18 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 			released = append(released, a)
 		}
 	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses, released)}, released)
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses, released), troubles: troubles(errs)}, released)
+}
+
+// troubles are the failures among the results of entries that are the server's
+// own.
+func troubles(errs []error) (list []*Failure) {
+	for _, err := range errs {
+		if f := failure(err); f != nil && f.Kind.Status() >= http.StatusInternalServerError {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // parallel runs work that waits for the disk, batchParallel at once.

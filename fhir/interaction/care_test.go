@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -165,6 +166,9 @@ func TestUnknownRelationshipDenies(t *testing.T) {
 	b, err := p.Bundle(t.Context(), p.as("doctor"), []byte(`{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"Observation/b0"}}]}`))
 	if err != nil || !strings.Contains(string(b.Body()), `"status":"503`) {
 		t.Errorf("an entry of a batch: %v", err)
+	}
+	if list := b.Troubles(); len(list) != 1 || !errors.Is(list[0], repository.ErrFull) {
+		t.Errorf("nobody who runs the server learns of it: %v", list)
 	}
 	p.Store = working
 	if !p.mayRead("doctor", "Observation", "b0") {

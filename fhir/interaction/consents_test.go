@@ -278,6 +278,43 @@ func (f unconsented) Find(ctx context.Context, q repository.Query) (repository.P
 	return f.Store.Find(ctx, q)
 }
 
+// crowded is a store in which every patient has more Consents than a decision may
+// look at: the same one over and over.
+type crowded struct{ repository.Store }
+
+func (f crowded) Find(ctx context.Context, q repository.Query) (repository.Page, error) {
+	page, err := f.Store.Find(ctx, q)
+	if q.Type == "Consent" && len(page.Records) > 0 {
+		page.Records = slices.Repeat(page.Records[:1], maxConsents+1)
+	}
+	return page, err
+}
+
+// TestABoundThatDeniesIsTold: more Consents than a decision may look at deny, and
+// the trail says that this is why.
+func TestABoundThatDeniesIsTold(t *testing.T) {
+	t.Parallel()
+	p := cared(t)
+	p.put("Consent", "c", `{"resourceType":"Consent","id":"c","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},`+
+		`"category":[{"text":"x"}],"policyRule":{"text":"x"},"patient":{"reference":"Patient/p1"},"provision":{"type":"permit"}}`)
+	p.put("Observation", "v", `{"resourceType":"Observation","id":"v","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1"}}`)
+	if _, err := p.Read(t.Context(), p.as("doctor"), "Observation", "v"); err != nil {
+		t.Fatal(err)
+	}
+	p.Store = crowded{p.Store}
+	p.consents.drop(func(field.StorageID, []*consent.Consent) bool { return true })
+	a, err := p.Read(t.Context(), p.as("doctor"), "Observation", "v")
+	p.refused(a, err, NotFound)
+	if e := p.rec.last(); e.Reason != "decision-bound" {
+		t.Errorf("the trail of a read says %q", e.Reason)
+	}
+	_, err = p.Search(t.Context(), p.as("doctor"), "Observation", "_id=v")
+	p.must(err)
+	if e := p.rec.last(); e.Reason != "decision-bound" || e.Outcome != audit.Success {
+		t.Errorf("the trail of a search says %q", e.Reason)
+	}
+}
+
 // TestNothingIsWrittenOnADoubt: a condition that could not be decided about is
 // not one without a match. What matches would be created a second time.
 func TestNothingIsWrittenOnADoubt(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 )
 
 // searchMeter counts what searches cost: candidates minus matches is what the
-// index selected in vain.
-type searchMeter struct{ entries, candidates, matches metric.Int64Counter }
+// index selected in vain. bounded counts what was denied by a bound.
+type searchMeter struct{ entries, candidates, matches, bounded metric.Int64Counter }
 
 func newSearchMeter() *searchMeter {
 	m := otel.Meter("github.com/fieldseal/fieldseal/fhir/interaction")
@@ -25,6 +25,7 @@ func newSearchMeter() *searchMeter {
 	return &searchMeter{
 		entries:    counter("fieldseal.search.index_entries", "Index entries that searches read."),
 		candidates: counter("fieldseal.search.candidates", "Resources that searches rechecked."),
+		bounded:    counter("fieldseal.decision.bounded", "Times that access was denied because a rule would have had to look at too many resources."),
 		matches:    counter("fieldseal.search.matches", "Resources that matched after the recheck."),
 	}
 }

@@ -165,11 +165,10 @@ func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event,
 			responses[i], parts = s.entryResponse(nil, a, nil), append(parts, a)
 		}
 	}
-	read := make([]*Answer, len(reads))
+	read, errs := make([]*Answer, len(reads)), make([]error, len(reads))
 	s.parallel(len(reads), func(i int) {
-		var err error
-		read[i], err = s.entry(ctx, c, reads[i])
-		responses[reads[i].Index] = s.entryResponse(reads[i], read[i], err)
+		read[i], errs[i] = s.entry(ctx, c, reads[i])
+		responses[reads[i].Index] = s.entryResponse(reads[i], read[i], errs[i])
 	})
 	for _, a := range read {
 		if a != nil {
@@ -183,7 +182,7 @@ func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event,
 		}
 		parts = append(parts, &Answer{receipt: receipt})
 	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses, parts)}, parts)
+	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses, parts), troubles: troubles(errs)}, parts)
 }
 
 // bundleOf writes the responses into one buffer.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fieldseal/fieldseal/audit"
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/repository"
@@ -23,6 +24,7 @@ type withheld struct {
 	mu       sync.Mutex
 	entities []audit.Entity
 	optIn    bool  // something was withheld because no Consent permits it
+	bounded  bool  // something was withheld because a rule passed a bound
 	failed   error // why something that a rule asks could not be found out
 }
 
@@ -52,14 +54,19 @@ func note(ctx context.Context, patient field.StorageID, consents []string) {
 
 // doubt notes that something that a rule asks could not be found out. The rule
 // denies; what was found without it may lack something, so that the interaction
-// fails (see doubtful). A bound that was passed is no failure of the server.
+// fails (see doubtful). A bound that was passed is no failure of the server: the
+// event tells of it (see named).
 func doubt(ctx context.Context, err error) {
 	w, ok := ctx.Value(withheldKey{}).(*withheld)
-	if !ok || err == nil || errors.Is(err, errTooMany) {
+	if !ok || err == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if errors.Is(err, errTooMany) {
+		w.bounded = true
+		return
+	}
 	if w.failed == nil {
 		w.failed = fmt.Errorf("finding out what a rule asks: %w", err)
 	}
@@ -88,6 +95,9 @@ func (s *Service) named(ctx context.Context, ev *audit.Event, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.bounded && (err == nil || errors.Is(err, repository.ErrNotFound) || errors.Is(err, authz.ErrDenied)) {
+		ev.Reason = "decision-bound"
+	}
 	if len(w.entities) == 0 && !w.optIn {
 		return
 	}

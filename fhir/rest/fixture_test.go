@@ -54,6 +54,7 @@ type faults struct {
 	*token.Issuer
 	mu       sync.Mutex
 	full     bool  // the trail takes nothing
+	reading  bool  // the trail takes no reads
 	identity error // what Verify answers
 	panics   any   // what Verify panics with
 	reasons  []string
@@ -64,7 +65,7 @@ func (f *faults) Origin() string { return "t1" }
 func (f *faults) Record(ctx context.Context, e audit.Event) (audit.Receipt, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.full {
+	if f.full || f.reading && e.Subtype == "read" {
 		return audit.Receipt{}, audit.ErrUnavailable
 	}
 	return f.Trail.Record(ctx, e)

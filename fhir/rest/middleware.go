@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -69,6 +70,7 @@ func (h *Handler) recovered(c *gin.Context) {
 // never by path.
 type meter struct {
 	duration metric.Float64Histogram
+	failures metric.Int64Counter
 	sets     sync.Map // label → metric.MeasurementOption
 }
 
@@ -78,13 +80,19 @@ type label struct {
 }
 
 func newMeter() *meter {
-	d, err := otel.Meter("github.com/fieldseal/fieldseal/fhir/rest").Float64Histogram("http.server.request.duration",
+	m := otel.Meter("github.com/fieldseal/fieldseal/fhir/rest")
+	d, err := m.Float64Histogram("http.server.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Time of FHIR requests by route template."),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10))
-	if err != nil {
+	n, err2 := m.Int64Counter("fieldseal.request.failures", metric.WithDescription("Requests, and entries of a batch, that failed by the server's own trouble."))
+	if err := errors.Join(err, err2); err != nil {
 		otel.Handle(err)
 	}
-	return &meter{duration: d}
+	return &meter{duration: d, failures: n}
+}
+
+func (m *meter) failed(ctx context.Context, status int) {
+	m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("http.response.status_code", strconv.Itoa(status))))
 }
 
 func (m *meter) record(ctx context.Context, l label, d time.Duration) {

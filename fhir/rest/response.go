@@ -23,6 +23,7 @@ const (
 
 // answer writes a released answer.
 func (h *Handler) answer(c *gin.Context, f format, a *interaction.Answer) {
+	h.troubled(c, a.Troubles()...)
 	header := c.Writer.Header()
 	if tag := a.ETag(); tag != "" {
 		header.Set("ETag", tag)
@@ -83,8 +84,7 @@ func (h *Handler) boundWrite(c *gin.Context, size int) {
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(max(h.Timeout, time.Second) + pace))
 }
 
-// failed maps a failure to its status and OperationOutcome. Only the server's
-// own trouble is logged, with the cause and without the request.
+// failed maps a failure to its status and OperationOutcome.
 func (h *Handler) failed(c *gin.Context, err error) {
 	f := interaction.AsFailure(err)
 	if f.Kind == interaction.Unavailable {
@@ -93,15 +93,29 @@ func (h *Handler) failed(c *gin.Context, err error) {
 	if f.BeyondScopes() {
 		c.Header("WWW-Authenticate", `Bearer realm="fhir", error="insufficient_scope"`)
 	}
-	if h.Log != nil && f.Kind.Status() >= http.StatusInternalServerError {
-		cause := f.Unwrap()
-		if cause == nil {
-			cause = f
-		}
-		h.Log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed",
-			slog.String("request_id", c.GetString(requestID)), slog.Int("status", f.Kind.Status()), slog.String("error", cause.Error()))
+	if f.Kind.Status() >= http.StatusInternalServerError {
+		h.troubled(c, f)
 	}
 	h.issues(c, f.Kind.Status(), f.Issues)
+}
+
+// troubled counts and logs the server's own trouble: that of a request, or that
+// of entries of a Bundle, which is answered with 200. A line has the first cause
+// and nothing of the request.
+func (h *Handler) troubled(c *gin.Context, failures ...*interaction.Failure) {
+	for _, f := range failures {
+		h.meter.failed(c.Request.Context(), f.Kind.Status())
+	}
+	if h.Log == nil || len(failures) == 0 {
+		return
+	}
+	f := failures[0]
+	cause := f.Unwrap()
+	if cause == nil {
+		cause = f
+	}
+	h.Log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed", slog.String("request_id", c.GetString(requestID)),
+		slog.Int("status", f.Kind.Status()), slog.Int("count", len(failures)), slog.String("error", cause.Error()))
 }
 
 func (h *Handler) outcome(c *gin.Context, status int, code, text string) {

@@ -275,6 +275,25 @@ func TestTroubleOfTheServerIsA503(t *testing.T) {
 	f.status(f.ask("GET", "/fhir/Patient/p1", ""), http.StatusUnauthorized, "bad token")
 }
 
+// TestTroubleOfAnEntryIsLogged: a batch is answered with 200 whatever its entries
+// meet; whoever runs the server learns of it as of a request.
+func TestTroubleOfAnEntryIsLogged(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	f := newFace(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	f.status(f.ask("PUT", "/fhir/Patient/p1", person), http.StatusCreated, "put")
+	f.reading = true
+	const get = `{"request":{"method":"GET","url":"Patient/p1"}}`
+	w := f.ask("POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+get+","+get+`]}`)
+	f.status(w, http.StatusOK, "batch")
+	if !strings.Contains(w.Body.String(), `"status":"503`) || strings.Contains(log.String(), "p1") {
+		t.Errorf("answer %s\nlog %s", w.Body, log.String())
+	}
+	if line := log.String(); strings.Count(line, "level=ERROR") != 1 || !strings.Contains(line, "status=503 count=2") {
+		t.Errorf("log: %s", line)
+	}
+}
+
 // TestPanicTellsNothing: a panic's value may be patient data.
 func TestPanicTellsNothing(t *testing.T) {
 	t.Parallel()

@@ -103,8 +103,8 @@ func (a *App) loadDemo(ctx context.Context, progress io.Writer) (*demoFound, err
 		}
 		_ = bar.Add(1) // a progress bar that cannot be drawn stops nothing
 	}
-	if _, err := a.service.Bundle(ctx, interaction.Call{Subject: loader, Return: interaction.Minimal}, d.careTeam()); err != nil {
-		return nil, fmt.Errorf("the care team: %w", err)
+	if _, err := a.service.Bundle(ctx, interaction.Call{Subject: loader, Return: interaction.Minimal}, d.care()); err != nil {
+		return nil, fmt.Errorf("the care team and the consent: %w", err)
 	}
 	value, err := json.Marshal(d)
 	if err != nil {
@@ -148,12 +148,19 @@ func (d *demoFound) note(body []byte) error {
 	return nil
 }
 
-// careTeam is a transaction that puts the demo's physician among those who care
-// for the demo's patient: the role asks for a relationship.
-func (d *demoFound) careTeam() []byte {
-	return fmt.Appendf(nil, `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"CareTeam","status":"active",`+
-		`"subject":{"reference":"Patient/%s"},"participant":[{"member":{"reference":"Practitioner/%s"}}]},"request":{"method":"POST","url":"CareTeam"}}]}`,
-		d.Patient, d.Practitioner)
+// care is a transaction that puts the demo's physician among those who care for
+// the demo's patient, and withholds this patient's Conditions: the role asks for
+// a relationship and for consent.
+func (d *demoFound) care() []byte {
+	return fmt.Appendf(nil, `{"resourceType":"Bundle","type":"transaction","entry":[`+
+		`{"resource":{"resourceType":"CareTeam","status":"active","subject":{"reference":"Patient/%[1]s"},`+
+		`"participant":[{"member":{"reference":"Practitioner/%[2]s"}}]},"request":{"method":"POST","url":"CareTeam"}},`+
+		`{"resource":{"resourceType":"Consent","status":"active","patient":{"reference":"Patient/%[1]s"},`+
+		`"scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},`+
+		`"category":[{"coding":[{"system":"http://loinc.org","code":"59284-0"}]}],`+
+		`"policyRule":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"OPTIN"}]},`+
+		`"provision":{"type":"permit","provision":[{"type":"deny","class":[{"system":"http://hl7.org/fhir/resource-types","code":"Condition"}]}]}},`+
+		`"request":{"method":"POST","url":"Consent"}}]}`, d.Patient, d.Practitioner)
 }
 
 // demoUsers reads the credentials file, or issues new tokens and writes it.
