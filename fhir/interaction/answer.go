@@ -2,12 +2,14 @@ package interaction
 
 import (
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/pseudonym"
 	"github.com/fieldseal/fieldseal/crypto/field"
+	"github.com/fieldseal/fieldseal/fhir/bundle"
 )
 
 // Answer is a released answer: the only thing that a face may serialise. Its
@@ -50,18 +52,43 @@ func (s *Service) release(c Call, g authz.Grant, r audit.Receipt, a Answer) (*An
 	return &a, nil
 }
 
-// assemble releases an answer that is composed of released parts only.
-func assemble(a Answer, parts []*Answer) (*Answer, error) {
-	if len(parts) == 0 {
+// entryResult is what became of one entry of a Bundle: a released answer, or an error.
+type entryResult struct {
+	entry  *bundle.Entry // nil for a write of a transaction
+	answer *Answer
+	err    error
+}
+
+// assemble is the answer of a Bundle, under the receipt of its own event or of its
+// entries. The body is made here, of released answers and outcomes: there is no
+// way for other bytes to come into it.
+func (s *Service) assemble(kind string, own audit.Receipt, results []entryResult) (*Answer, error) {
+	a := Answer{status: http.StatusOK, receipt: own}
+	for _, r := range results {
+		switch {
+		case r.err != nil:
+			if f := failure(r.err); f.Kind.Status() >= http.StatusInternalServerError {
+				a.troubles = append(a.troubles, f)
+			}
+		case r.answer == nil || !r.answer.receipt.Valid():
+			return nil, errUnreleased
+		default:
+			a.receipt = r.answer.receipt
+		}
+	}
+	if !a.receipt.Valid() {
 		return nil, errUnreleased
 	}
-	for _, p := range parts {
-		if p == nil || !p.receipt.Valid() {
-			return nil, errUnreleased
-		}
-		a.receipt = p.receipt
-	}
+	a.body = s.bundleOf(kind, results)
 	return &a, nil
+}
+
+// repeat is an answer of assemble that was kept, sealed, for a repeated request.
+func repeat(r audit.Receipt, kept result) (*Answer, error) {
+	if !r.Valid() {
+		return nil, errUnreleased
+	}
+	return &Answer{status: http.StatusOK, body: kept.Body, replay: true, receipt: r}, nil
 }
 
 // Status is the HTTP status that R4 gives this outcome.

@@ -74,15 +74,18 @@ func (s *Service) plan(c Call, body []byte) (*bundle.Plan, error) {
 // own outcome.
 func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
 	entries := plan.Entries()
-	responses, parts, errs := make([]model.Entry, len(entries)), make([]*Answer, len(entries)), make([]error, len(entries))
+	results := make([]entryResult, len(entries))
 	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
 		return nil, failure(err)
 	}
+	run := func(e *bundle.Entry) {
+		a, err := s.entry(ctx, c, e)
+		results[e.Index] = entryResult{e, a, err}
+	}
 	for _, e := range entries {
 		if len(e.Issues) > 0 { // Order leaves these out
-			_, errs[e.Index] = s.entry(ctx, c, e)
-			responses[e.Index] = s.entryResponse(e, nil, errs[e.Index])
+			run(e)
 		}
 	}
 	ordered := plan.Order()
@@ -92,31 +95,10 @@ func (s *Service) batch(ctx context.Context, c Call, ev audit.Event, plan *bundl
 			end++
 		}
 		group := ordered[start:end]
-		s.parallel(len(group), func(i int) {
-			e := group[i]
-			a, err := s.entry(ctx, c, e)
-			responses[e.Index], parts[e.Index], errs[e.Index] = s.entryResponse(e, a, err), a, err
-		})
+		s.parallel(len(group), func(i int) { run(group[i]) })
 		start = end
 	}
-	released := []*Answer{{receipt: receipt}}
-	for _, a := range parts {
-		if a != nil {
-			released = append(released, a)
-		}
-	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.BatchResponse, responses, released), troubles: troubles(errs)}, released)
-}
-
-// troubles are the failures among the results of entries that are the server's
-// own.
-func troubles(errs []error) (list []*Failure) {
-	for _, err := range errs {
-		if f := failure(err); f != nil && f.Kind.Status() >= http.StatusInternalServerError {
-			list = append(list, f)
-		}
-	}
-	return list
+	return s.assemble(model.BatchResponse, receipt, results)
 }
 
 // parallel runs work that waits for the disk, batchParallel at once.
@@ -199,10 +181,11 @@ func (s *Service) get(ctx context.Context, c Call, url string) (*Answer, error) 
 
 func entryPath(i int) string { return "Bundle.entry[" + strconv.Itoa(i) + "]" }
 
-// entryResponse renders the result of one entry; e is nil for a write.
-func (s *Service) entryResponse(e *bundle.Entry, a *Answer, err error) model.Entry {
-	if err != nil {
-		f := failure(err)
+// entryResponse renders the result of one entry.
+func (s *Service) entryResponse(of entryResult) model.Entry {
+	e, a := of.entry, of.answer
+	if of.err != nil {
+		f := failure(of.err)
 		return model.Entry{Response: &model.Response{Status: strconv.Itoa(f.Kind.Status()), Outcome: model.OperationOutcome(f.Issues)}}
 	}
 	r := &model.Response{Status: strconv.Itoa(a.status), Location: a.location, ETag: a.etag, LastModified: a.modified}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/fhir/model"
 )
 
 const patient = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"4711"}],"name":[{"family":"Muster"}],"managingOrganization":{"reference":"Organization/o1"}}`
@@ -18,12 +19,18 @@ func TestAnswerNeedsGrantAndReceipt(t *testing.T) {
 	p.must(err)
 	receipt := audit.NewReceipt(7)
 	for name, try := range map[string]func() (*Answer, error){
-		"no grant":         func() (*Answer, error) { return p.release(p.as("clinician"), authz.Grant{}, receipt, Answer{}) },
-		"no receipt":       func() (*Answer, error) { return p.release(p.as("clinician"), g, audit.Receipt{}, Answer{}) },
-		"no traits":        func() (*Answer, error) { return p.release(Call{}, g, receipt, Answer{}) },
-		"no parts":         func() (*Answer, error) { return assemble(Answer{}, nil) },
-		"a part is absent": func() (*Answer, error) { return assemble(Answer{}, []*Answer{{receipt: receipt}, nil}) },
-		"unrecorded part":  func() (*Answer, error) { return assemble(Answer{}, []*Answer{{receipt: receipt}, {}}) },
+		"no grant":   func() (*Answer, error) { return p.release(p.as("clinician"), authz.Grant{}, receipt, Answer{}) },
+		"no receipt": func() (*Answer, error) { return p.release(p.as("clinician"), g, audit.Receipt{}, Answer{}) },
+		"no traits":  func() (*Answer, error) { return p.release(Call{}, g, receipt, Answer{}) },
+		"no parts":   func() (*Answer, error) { return p.assemble(model.BatchResponse, audit.Receipt{}, nil) },
+		"failures alone": func() (*Answer, error) {
+			return p.assemble(model.BatchResponse, audit.Receipt{}, []entryResult{{err: authz.ErrDenied}})
+		},
+		"a part is absent": func() (*Answer, error) { return p.assemble(model.BatchResponse, receipt, []entryResult{{}}) },
+		"unrecorded part": func() (*Answer, error) {
+			return p.assemble(model.BatchResponse, receipt, []entryResult{{answer: &Answer{}}})
+		},
+		"unrecorded repeat": func() (*Answer, error) { return repeat(audit.Receipt{}, result{}) },
 	} {
 		if a, err := try(); a != nil || err == nil {
 			t.Errorf("%s: released", name)

@@ -137,7 +137,7 @@ func (s *Service) replay(ctx context.Context, c Call, ev audit.Event, claim clai
 	if err != nil {
 		return nil, failure(err)
 	}
-	return assemble(Answer{status: http.StatusOK, body: kept.Body, replay: true}, []*Answer{{receipt: receipt}})
+	return repeat(receipt, kept)
 }
 
 func (s *Service) openResult(c claim) (r result, err error) {

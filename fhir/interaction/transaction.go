@@ -158,48 +158,38 @@ func canonicalQuery(raw string) string {
 // composes the answer. A read that fails says so in its own entry: the writes
 // are committed.
 func (s *Service) finishTransaction(ctx context.Context, c Call, ev audit.Event, reads []*bundle.Entry, answers []*Answer) (*Answer, error) {
-	responses := make([]model.Entry, len(answers))
-	parts := make([]*Answer, 0, len(answers)+1)
+	results := make([]entryResult, len(answers))
 	for i, a := range answers {
-		if a != nil {
-			responses[i], parts = s.entryResponse(nil, a, nil), append(parts, a)
-		}
+		results[i] = entryResult{answer: a}
 	}
-	read, errs := make([]*Answer, len(reads)), make([]error, len(reads))
 	s.parallel(len(reads), func(i int) {
-		read[i], errs[i] = s.entry(ctx, c, reads[i])
-		responses[reads[i].Index] = s.entryResponse(reads[i], read[i], errs[i])
+		a, err := s.entry(ctx, c, reads[i])
+		results[reads[i].Index] = entryResult{reads[i], a, err}
 	})
-	for _, a := range read {
-		if a != nil {
-			parts = append(parts, a)
-		}
-	}
-	if len(parts) == 0 {
-		receipt, err := s.durable(ctx, c, ev)
-		if err != nil {
+	var own audit.Receipt
+	if !slices.ContainsFunc(results, func(r entryResult) bool { return r.err == nil }) {
+		var err error
+		if own, err = s.durable(ctx, c, ev); err != nil {
 			return nil, failure(err)
 		}
-		parts = append(parts, &Answer{receipt: receipt})
 	}
-	return assemble(Answer{status: http.StatusOK, body: bundleOf(model.TransactionResponse, responses, parts), troubles: troubles(errs)}, parts)
+	return s.assemble(model.TransactionResponse, own, results)
 }
 
 // bundleOf writes the responses into one buffer.
-func bundleOf(kind string, responses []model.Entry, parts []*Answer) []byte {
-	size := entryOverhead
-	for _, r := range responses {
-		size += entryOverhead + len(r.Resource) + len(r.Response.Outcome)
+func (s *Service) bundleOf(kind string, results []entryResult) []byte {
+	responses, size := make([]model.Entry, len(results)), entryOverhead
+	var m label.Mark
+	for i, of := range results {
+		r := s.entryResponse(of)
+		responses[i], size = r, size+entryOverhead+len(r.Resource)+len(r.Response.Outcome)
+		if of.err == nil && of.answer.body != nil {
+			m.Add(of.answer.labels)
+		}
 	}
 	w := model.NewBundle(make([]byte, 0, size), model.Envelope{Type: kind})
 	for _, r := range responses {
 		w.Add(r)
-	}
-	var m label.Mark
-	for _, a := range parts {
-		if a.body != nil {
-			m.Add(a.labels)
-		}
 	}
 	inscribe(w, m.Labels())
 	return w.Finish()
