@@ -2,7 +2,6 @@ package trail
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"os"
 	"path/filepath"
@@ -207,35 +206,6 @@ func (c tampered) cut(from uint64) {
 	for seq := from; seq <= 40; seq++ {
 		c.db.delete(entryID(kindFrame, "n1", seq))
 	}
-}
-
-// TestVerifyOfADatabaseBesideAWriter reads while a node writes.
-func TestVerifyOfADatabaseBesideAWriter(t *testing.T) {
-	t.Parallel()
-	eachLog(t, func(t *testing.T, opt Options, _ attacked) {
-		tr := mustOpen(t, opt)
-		done := make(chan struct{})
-		defer func() { <-done }()
-		go func() {
-			defer close(done)
-			for i := range 100 {
-				if _, err := tr.Record(context.Background(), readEvent(byte(i))); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		}()
-		for running := true; running; {
-			select {
-			case <-done:
-				running = false
-			default:
-			}
-			if rep := verifyForm(t, opt); !rep.OK() {
-				t.Fatalf("%+v", rep.Problems)
-			}
-		}
-	})
 }
 
 // TestVerifyKnowsEachNodesWitness gives the auditor a folder of witnesses.

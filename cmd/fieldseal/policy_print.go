@@ -85,26 +85,25 @@ func printPolicyExplanation(w io.Writer, x policy.Explanation) {
 	fmt.Fprintf(w, "%s: %s for %s with %s (revision %s)\n", strings.ToUpper(string(x.Verdict)), x.Request, x.Purpose, strings.Join(x.Roles, ", "), x.Revision)
 	fmt.Fprintf(w, "  scopes   %s\n  visible  %s\n  hidden   %s\n", x.Scopes, orNone(x.Visible), orNone(x.Hidden))
 	for _, r := range x.Rows {
-		state := "depends on the resource"
-		if r.Applies != nil && *r.Applies {
-			state = "applies"
-		} else if r.Applies != nil {
-			state = "does not apply"
-		}
-		fmt.Fprintf(w, "  line %d, %s: %s\n", r.Line, state, r.Text)
+		fmt.Fprintf(w, "  line %d, %s: %s\n", r.Line, said(r.Applies, "applies", "does not apply", "depends on the resource"), r.Text)
 	}
 	for _, b := range x.Predicates {
-		state := "open"
-		if b.Holds != nil && *b.Holds {
-			state = "holds"
-		} else if b.Holds != nil {
-			state = "fails"
-		}
-		fmt.Fprintf(w, "  %s %s: %s\n", b.Predicate, state, b.Reason)
+		fmt.Fprintf(w, "  %s %s: %s\n", b.Predicate, said(b.Holds, "holds", "fails", "open"), b.Reason)
 	}
 	for _, r := range x.Reasons {
 		fmt.Fprintf(w, "  %s, %s: %s\n", r.Source, r.Effect, r.Text)
 	}
+}
+
+// said is the word for what is so, is not, or cannot be said yet.
+func said(is *bool, yes, no, open string) string {
+	switch {
+	case is == nil:
+		return open
+	case *is:
+		return yes
+	}
+	return no
 }
 
 func orNone(names []string) string {

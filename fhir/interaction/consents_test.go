@@ -174,6 +174,7 @@ func TestWithheldResourceIsNotInferred(t *testing.T) {
 	} {
 		got, err1 := with.walk(with.as("doctor"), target)
 		want, err2 := without.walk(without.as("doctor"), target)
+		got.bodies, want.bodies = nil, nil // they were written at other times
 		slices.Sort(got.included)
 		slices.Sort(want.included)
 		if !strings.Contains(target, "_sort") {

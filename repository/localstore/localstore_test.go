@@ -19,19 +19,7 @@ func openTemp(t *testing.T) repositorytest.Opened {
 
 func opened(t *testing.T, o localstore.Options) repositorytest.Opened {
 	t.Helper()
-	s := open(t, o)
-	return repositorytest.Opened{
-		Store:  s,
-		Purger: s,
-		Table:  s.Table,
-		Reopen: func(t *testing.T) repositorytest.Opened {
-			t.Helper()
-			if err := s.Close(); err != nil {
-				t.Fatalf("Close: %v", err)
-			}
-			return opened(t, o)
-		},
-	}
+	return repositorytest.Reopening(t, false, func(t *testing.T) *localstore.Store { return open(t, o) })
 }
 
 func open(t testing.TB, o localstore.Options) *localstore.Store {

@@ -44,20 +44,7 @@ func newOptions(t testing.TB) mongostore.Options {
 
 func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {
 	t.Helper()
-	s := open(t, o)
-	return repositorytest.Opened{
-		Store:  s,
-		Purger: s,
-		Table:  s.Table,
-		Slow:   os.Getenv(mongotest.URIVariable) == "",
-		Reopen: func(t *testing.T) repositorytest.Opened {
-			t.Helper()
-			if err := s.Close(); err != nil {
-				t.Fatalf("Close: %v", err)
-			}
-			return opened(t, o)
-		},
-	}
+	return repositorytest.Reopening(t, os.Getenv(mongotest.URIVariable) == "", func(t *testing.T) *mongostore.Store { return open(t, o) })
 }
 
 func open(t testing.TB, o mongostore.Options) *mongostore.Store {

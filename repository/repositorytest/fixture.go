@@ -25,6 +25,28 @@ type Opened struct {
 	Slow bool
 }
 
+// engine is what every engine has.
+type engine interface {
+	repository.Store
+	repository.Purger
+	Table(name string) repository.Table
+	Close() error
+}
+
+// Reopening is an Opened of an engine that open opens, again and again, over one
+// database.
+func Reopening[E engine](t *testing.T, slow bool, open func(*testing.T) E) Opened {
+	t.Helper()
+	s := open(t)
+	return Opened{Store: s, Purger: s, Table: s.Table, Slow: slow, Reopen: func(t *testing.T) Opened {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		return Reopening(t, slow, open)
+	}}
+}
+
 // Open makes a new Opened for one test.
 type Open func(t *testing.T) Opened
 
