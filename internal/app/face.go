@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -60,6 +61,7 @@ func badToken(err error) bool {
 // the FHIR base.
 func (a *App) beside(fhir, admin http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer a.faulted()
 		if strings.HasPrefix(r.URL.Path, adminapi.RemotePath) {
 			admin.ServeHTTP(w, r)
 			return
@@ -74,6 +76,20 @@ func (a *App) beside(fhir, admin http.Handler) http.Handler {
 		}
 		fhir.ServeHTTP(w, r)
 	})
+}
+
+// faulted says in the log where a handler broke, and cuts the connection: what
+// was half said may be wrong. The value of a panic may hold what a client sent.
+// The FHIR face answers its own faults.
+func (a *App) faulted() {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if fault != http.ErrAbortHandler {
+		a.log.Error("a request broke a handler", "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (a *App) limits() limit.Limits {
