@@ -1,12 +1,15 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/login"
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -175,7 +178,7 @@ func (h *Handler) authorised(v *visit) {
 		return
 	}
 	a := appsView{visit: v, Done: v.r.URL.Query().Get("done") == "1"}
-	for _, g := range grants {
+	for _, g := range byApp(grants) {
 		name := "An app that is not registered any more"
 		if c, err := v.Clients.Get(v.r.Context(), g.Client); err == nil {
 			name = c.Name
@@ -183,6 +186,48 @@ func (h *Handler) authorised(v *visit) {
 		a.Apps = append(a.Apps, appView{g.ID, name, g.Since, g.Used, offers(g.Scopes)})
 	}
 	v.page(http.StatusOK, chrome{Title: "Authorised apps", Here: appsPath, Wide: true}, "", appsPage(a))
+}
+
+// byApp makes one of all that an app was ever given and still has: to people an
+// app is one thing, on however many devices it was allowed.
+func byApp(grants []oauth.Grant) (out []oauth.Grant) {
+	for _, g := range grants {
+		i := slices.IndexFunc(out, func(have oauth.Grant) bool { return have.Client == g.Client })
+		if i < 0 {
+			out = append(out, g)
+			continue
+		}
+		have := &out[i]
+		if g.Since.Before(have.Since) {
+			have.Since = g.Since
+		}
+		if g.Used.After(have.Used) {
+			have.Used = g.Used
+		}
+		have.Scopes = slices.Concat(have.Scopes, g.Scopes)
+	}
+	return out
+}
+
+// endApp ends everything that the app of a grant has of the account.
+func (h *Handler) endApp(ctx context.Context, subject, id string) error {
+	grants, err := h.apps.Grants(ctx, subject)
+	if err != nil {
+		return err
+	}
+	of := slices.IndexFunc(grants, func(g oauth.Grant) bool { return g.ID == id })
+	if of < 0 {
+		return nil // ended already, or never the account's
+	}
+	for _, g := range grants {
+		if g.Client != grants[of].Client {
+			continue
+		}
+		if err := h.apps.EndGrant(ctx, subject, g.ID); err != nil && !errors.Is(err, repository.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Handler) revoke(v *visit) {
@@ -193,8 +238,7 @@ func (h *Handler) revoke(v *visit) {
 		v.onward(appsPath)
 		return
 	}
-	err := h.apps.EndGrant(v.r.Context(), v.session.Account, v.form("id"))
-	if err != nil && !errors.Is(err, repository.ErrNotFound) { // ended already, or never his
+	if err := h.endApp(v.r.Context(), v.session.Account, v.form("id")); err != nil {
 		v.down(v.w, v.r, err)
 		return
 	}

@@ -283,7 +283,11 @@ func TestPeopleSeeAndEndTheirApps(t *testing.T) {
 	h := newHouse(t)
 	b := h.as("user:ann").get(authorizeURL("openid patient/Condition.rs")).submit("decide", "answer", "allow")
 	b.redeemed()
+	b.get(authorizeURL("openid patient/Condition.rs")).submit("decide", "answer", "allow").redeemed() // on another device
 	b.get(appsPath)
+	if n := strings.Count(b.body, "End access<"); n != 1 {
+		t.Errorf("one app is shown %d times", n)
+	}
 	if !strings.Contains(b.body, "Growth &lt;b&gt;chart") || !strings.Contains(b.body, "Diagnoses and problems – Read") {
 		t.Fatal(b.body)
 	}
@@ -294,7 +298,7 @@ func TestPeopleSeeAndEndTheirApps(t *testing.T) {
 	}
 	_, mine := other.get(logoutPath).form("csrf")
 	other.postForm(appsPath, map[string][]string{"csrf": mine["csrf"], "id": form["id"]})
-	if all, err := h.server.Grants(t.Context(), "user:ann"); err != nil || len(all) != 1 {
+	if all, err := h.server.Grants(t.Context(), "user:ann"); err != nil || len(all) != 2 {
 		t.Fatalf("ended by another: %v %v", all, err)
 	}
 	if b.postForm(appsPath, form).follow(); !strings.Contains(b.body, "The access was ended") {
