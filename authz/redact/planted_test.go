@@ -13,6 +13,9 @@ import (
 // something only when it finds what is wrong.
 func TestTheReferenceNoticesPlantedDefects(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it compares views one after the other: nothing for the race detector")
+	}
 	see := sealing(t)
 	// changed is a view of which the tree was changed after the fact; whole is
 	// the resource, nothing hidden.
