@@ -48,7 +48,7 @@ type Security struct {
 	// OAuth are the endpoints of the authorization server that the extension
 	// oauth-uris names: token, authorize, introspect, revoke, manage.
 	OAuth []OAuthEndpoint
-	// Launch is where an EHR starts apps, empty for nowhere.
+	// Launch is the URL at which an EHR starts apps; empty when it is not served.
 	Launch string
 }
 

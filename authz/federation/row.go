@@ -107,25 +107,6 @@ func open(state string, value []byte) (p pending, err error) {
 
 // Sweep removes logins that were never finished and returns how many. It may
 // run on several nodes at once.
-func (d *Desk) Sweep(ctx context.Context) (n int, err error) {
-	now := d.Now().Unix()
-	var old []repository.Row
-	for stored, err := range d.Table.Scan(ctx, []byte(rowPrefix)) {
-		if err != nil {
-			return n, fmt.Errorf("sweeping logins: %w", err)
-		}
-		var r row
-		if json.Unmarshal(stored.Value, &r) == nil && r.Keep <= now {
-			old = append(old, repository.Row{Key: append([]byte(nil), stored.Key...), Revision: stored.Revision})
-		}
-	}
-	for _, r := range old {
-		switch err := d.Table.DeleteIf(ctx, r.Key, r.Revision); {
-		case err == nil:
-			n++
-		case !errors.Is(err, repository.ErrNotFound) && !errors.Is(err, repository.ErrConflict):
-			return n, fmt.Errorf("sweeping logins: %w", err)
-		}
-	}
-	return n, nil
+func (d *Desk) Sweep(ctx context.Context) (int, error) {
+	return repository.Sweep(ctx, d.Table, d.Now().Unix(), rowPrefix)
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -251,29 +250,6 @@ func (s *Service) EndAll(ctx context.Context, account string) error {
 
 // Sweep removes rows that nothing depends on any more and returns how many. It
 // may run on several nodes at once.
-func (s *Service) Sweep(ctx context.Context) (n int, err error) {
-	now := s.Now().Unix()
-	for _, prefix := range []string{rowSessions, rowLinks, throttlePrefix, knownPrefix} {
-		var old []repository.Row
-		for stored, err := range s.Table.Scan(ctx, []byte(prefix)) {
-			if err != nil {
-				return n, fmt.Errorf("sweeping sessions: %w", err)
-			}
-			var row struct {
-				Keep int64 `json:"keep"`
-			}
-			if json.Unmarshal(stored.Value, &row) == nil && row.Keep <= now {
-				old = append(old, repository.Row{Key: slices.Clone(stored.Key), Revision: stored.Revision})
-			}
-		}
-		for _, r := range old {
-			switch err := s.Table.DeleteIf(ctx, r.Key, r.Revision); {
-			case err == nil:
-				n++
-			case !errors.Is(err, repository.ErrNotFound) && !errors.Is(err, repository.ErrConflict):
-				return n, fmt.Errorf("sweeping sessions: %w", err)
-			}
-		}
-	}
-	return n, nil
+func (s *Service) Sweep(ctx context.Context) (int, error) {
+	return repository.Sweep(ctx, s.Table, s.Now().Unix(), rowSessions, rowLinks, throttlePrefix, knownPrefix)
 }
