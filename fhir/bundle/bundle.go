@@ -34,15 +34,16 @@ type Entry struct {
 	Method  string // GET, HEAD, POST, PUT, PATCH, DELETE
 	URL     string // request.url as sent, own base removed
 
-	// Type, ID and Query are the parts of the URL for writes. A conditional
-	// update or delete has a Query and no ID until Resolve has matched it.
-	// For a POST, Resolve fills ID.
+	// Type, ID and Query are the parts of the URL for writes and operations. A
+	// conditional update or delete has a Query and no ID until Resolve has
+	// matched it. For a POST, Resolve fills ID.
 	Type, ID, Query string
+	Operation       string // the code of the one that the URL invokes, without its $
 
 	IfNoneExist, IfMatch, IfNoneMatch string
 	IfModifiedSince                   time.Time
 
-	Resource *fhir.Resource // nil for GET, HEAD and DELETE
+	Resource *fhir.Resource // nil for GET, HEAD and DELETE; an operation may do without
 	Existing bool           // POST whose IfNoneExist matched: nothing is written
 	Created  bool           // no stored resource matched: this one is to be new
 	Assigned bool           // its id is the server's
@@ -50,13 +51,21 @@ type Entry struct {
 	// Issues are the structural problems of an entry of a batch, where other
 	// entries proceed. In a transaction New returns them instead.
 	Issues fhir.Issues
+
+	changes bool // an operation that changes what is stored
 }
 
 // Target is the resource of a write whose identity is known, as a relative
 // reference.
 func (e *Entry) Target() string { return e.Type + "/" + e.ID }
 
-func (e *Entry) writes() bool { return e.Method != "GET" && e.Method != "HEAD" }
+// Writes reports whether the entry changes what is stored.
+func (e *Entry) Writes() bool {
+	if e.Operation != "" {
+		return e.changes
+	}
+	return e.Method != "GET" && e.Method != "HEAD"
+}
 
 // Options configure New.
 type Options struct {
@@ -64,6 +73,7 @@ type Options struct {
 	MaxEntries int                 // 0 means DefaultMaxEntries
 	Types      Types               // nil: only references, narrative and value[x] are rewritten
 	NewID      func(*Entry) string // the logical id of a new resource; for transactions
+	Changes    func(string) bool   // whether the operation of a code changes the resource that it is invoked on; nil: none does
 }
 
 // Plan is a checked batch or transaction.
@@ -106,7 +116,7 @@ func New(r *fhir.Resource, o Options) (*Plan, error) {
 	}
 	var all fhir.Issues
 	for i := range list.Len() {
-		e := readEntry(i, list.At(i), o.Base)
+		e := readEntry(i, list.At(i), o)
 		p.entries = append(p.entries, e)
 		all = append(all, e.Issues...)
 	}
@@ -126,19 +136,27 @@ func (p *Plan) Transaction() bool { return p.transaction }
 func (p *Plan) Entries() []*Entry { return p.entries }
 
 // Order returns the entries in processing order: DELETE, POST, PUT and PATCH,
-// GET and HEAD, each in the order of the Bundle (R4 http.html#trules). A batch
-// has the same order, which the specification leaves open. Entries of a batch
-// that have Issues are left out.
+// GET and HEAD, each in the order of the Bundle (R4 http.html#trules). An
+// operation that changes nothing is a read, whatever its method. A batch has the
+// same order, which the specification leaves open. Entries of a batch that have
+// Issues are left out.
 func (p *Plan) Order() []*Entry {
 	out := make([]*Entry, 0, len(p.entries))
 	for rank := range 4 {
 		for _, e := range p.entries {
-			if methodRank(e.Method) == rank && len(e.Issues) == 0 {
+			if e.rank() == rank && len(e.Issues) == 0 {
 				out = append(out, e)
 			}
 		}
 	}
 	return out
+}
+
+func (e *Entry) rank() int {
+	if !e.Writes() {
+		return methodRank("GET")
+	}
+	return methodRank(e.Method)
 }
 
 func methodRank(m string) int {
@@ -185,7 +203,7 @@ func canonicalURL(s string) string {
 func (p *Plan) duplicateTargets() (all fhir.Issues) {
 	seen := make(map[string]int, len(p.entries))
 	for _, e := range p.entries {
-		if !e.writes() || e.ID == "" || e.Existing || len(e.Issues) > 0 {
+		if !e.Writes() || e.ID == "" || e.Existing || len(e.Issues) > 0 {
 			continue
 		}
 		if first, dup := seen[e.Target()]; dup {

@@ -65,7 +65,7 @@ func plan(t *testing.T, kind string, entries ...string) (*bundle.Plan, error) {
 // options give new resources the ids new1, new2, …
 func options() bundle.Options {
 	n := 0
-	return bundle.Options{Base: base, Types: bundle.DefinedTypes(definition.Default()), NewID: func(*bundle.Entry) string {
+	return bundle.Options{Base: base, Changes: func(code string) bool { return code == "meta-add" }, Types: bundle.DefinedTypes(definition.Default()), NewID: func(*bundle.Entry) string {
 		n++
 		return fmt.Sprintf("new%d", n)
 	}}
@@ -160,7 +160,16 @@ func TestNewRefuses(t *testing.T) {
 		{"lower case method", "Bundle.entry[0].request.method", []string{entry("", "post", "Patient", patient)}},
 		{"no url", "Bundle.entry[0].request.url", []string{entry("", "POST", "", patient)}},
 		{"POST to an id", "Bundle.entry[0].request.url", []string{entry("", "POST", "Patient/1", patient)}},
-		{"POST of an operation", "Bundle.entry[0].request.url", []string{entry("", "POST", "Patient/$everything", patient)}},
+		{"PUT of an operation", "Bundle.entry[0].request.method", []string{entry("", "PUT", "Patient/1/$meta", patient)}},
+		{"an operation without name", "Bundle.entry[0].request.url", []string{entry("", "GET", "Patient/1/$", "")}},
+		{"an operation on a version", "Bundle.entry[0].request.url", []string{entry("", "GET", "Patient/1/_history/1/$meta", "")}},
+		{"an operation on another server", "Bundle.entry[0].request.url", []string{entry("", "GET", "http://evil.example/Patient/1/$meta", "")}},
+		{"an operation on what traverses", "Bundle.entry[0].request.url", []string{entry("", "GET", "Patient/1/../$meta", "")}},
+		{"GET of an operation with a body", "Bundle.entry[0].resource", []string{entry("", "GET", "Patient/1/$meta", patient)}},
+		{"ifMatch of an operation that changes nothing", "Bundle.entry[0].request.ifMatch", []string{strings.Replace(entry("", "POST", "Patient/1/$meta", ""), `"url"`, `"ifMatch":"W/\"1\"","url"`, 1)}},
+		{"ifNoneExist of an operation", "Bundle.entry[0].request.ifNoneExist", []string{strings.Replace(entry("", "POST", "Patient/1/$meta-add", ""), `"url"`, `"ifNoneExist":"a=b","url"`, 1)}},
+		{"a Bundle in a Bundle", "Bundle.entry[0].request.url", []string{entry("", "POST", "/", `{"resourceType":"Bundle","type":"batch"}`)}},
+		{"same target by an operation", "Bundle.entry[1].request.url", []string{entry("", "PUT", "Patient/1", patient), entry("", "POST", "Patient/1/$meta-add", "")}},
 		{"PUT without id", "Bundle.entry[0].request.url", []string{entry("", "PUT", "Patient", patient)}},
 		{"id that traverses", "Bundle.entry[0].request.url", []string{entry("", "PUT", "Patient/../admin", patient)}},
 		{"version in the URL", "Bundle.entry[0].request.url", []string{entry("", "DELETE", "Patient/1/_history/2", "")}},
@@ -210,15 +219,16 @@ func TestOrder(t *testing.T) {
 	p, err := plan(t, "transaction",
 		entry("", "GET", "Patient?name=x", ""), entry("", "PUT", "Patient/1", `{"resourceType":"Patient","id":"1"}`),
 		entry("", "POST", "Patient", `{"resourceType":"Patient"}`), entry("", "PATCH", "Patient/2", `{"resourceType":"Parameters"}`),
+		entry("", "POST", "Patient/5/$validate", ""), entry("", "POST", base+"/Patient/6/$meta-add", ""),
 		entry("", "DELETE", "Patient/3", ""), entry("", "HEAD", "Patient/4", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, e := range p.Order() {
-		got = append(got, e.Method)
+		got = append(got, strings.TrimSuffix(e.Method+" "+e.Operation, " "))
 	}
-	if s := strings.Join(got, " "); s != "DELETE POST PUT PATCH GET HEAD" {
+	if s := strings.Join(got, ", "); s != "DELETE, POST, POST meta-add, PUT, PATCH, GET, POST validate, HEAD" {
 		t.Error(s)
 	}
 }

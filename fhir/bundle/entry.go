@@ -7,7 +7,7 @@ import (
 )
 
 // readEntry collects all problems of one entry in its Issues.
-func readEntry(index int, n *fhir.Node, base string) *Entry {
+func readEntry(index int, n *fhir.Node, o Options) *Entry {
 	e := &Entry{Index: index, FullURL: n.Member("fullUrl").Text()}
 	req := n.Member("request")
 	if req == nil || req.Kind() != fhir.Object {
@@ -30,14 +30,55 @@ func readEntry(index int, n *fhir.Node, base string) *Entry {
 		e.fault("request.method", "not a method of R4")
 		return e
 	}
-	if e.IfMatch != "" && (e.Method == "POST" || !e.writes()) { // a condition that is passed over would be none
-		e.fault("request.ifMatch", "only for PUT, PATCH and DELETE")
+	e.relative(o.Base)
+	e.readOperation()
+	e.changes = e.Operation != "" && e.Method == "POST" && o.Changes != nil && o.Changes(e.Operation)
+	if e.IfMatch != "" && (!e.Writes() || e.Method == "POST" && e.Operation == "") { // a condition that is passed over would be none
+		e.fault("request.ifMatch", "only for what changes a known resource")
 	}
 	e.readResource(n.Member("resource"))
-	if e.readURL(base) {
+	if e.Operation == "" && e.readURL() {
 		e.checkIdentity()
 	}
 	return e
+}
+
+// relative takes our own base away from the URL.
+func (e *Entry) relative(base string) {
+	if rest, ok := strings.CutPrefix(e.URL, base+"/"); ok && base != "" {
+		e.URL = rest
+	}
+	e.URL = strings.TrimPrefix(e.URL, "/")
+}
+
+// readOperation splits the URL of an entry that invokes an operation (R4
+// operations.html#executing): $code, Type/$code or Type/id/$code.
+func (e *Entry) readOperation() {
+	path, query, _ := strings.Cut(e.URL, "?")
+	seg := strings.Split(path, "/")
+	code, ok := strings.CutPrefix(seg[len(seg)-1], "$")
+	if !ok {
+		return
+	}
+	e.Operation, e.Query = code, query
+	sound := code != "" && len(seg) <= 3
+	if len(seg) > 1 {
+		e.Type = seg[0]
+		sound = sound && validType(e.Type)
+	}
+	if len(seg) == 3 {
+		e.ID = seg[1]
+		sound = sound && fhir.ValidID(e.ID)
+	}
+	switch {
+	case !sound:
+		e.fault("request.url", "not $operation, Type/$operation or Type/id/$operation")
+	case e.Method != "GET" && e.Method != "HEAD" && e.Method != "POST":
+		e.fault("request.method", "an operation is invoked by GET or POST")
+	}
+	if e.IfNoneExist != "" {
+		e.fault("request.ifNoneExist", "not for operations")
+	}
 }
 
 func (e *Entry) readTime(n *fhir.Node) {
@@ -55,6 +96,8 @@ func (e *Entry) fault(member, text string) { e.add(invalid(e.path(member), text)
 func (e *Entry) readResource(n *fhir.Node) {
 	wanted := e.Method == "POST" || e.Method == "PUT" || e.Method == "PATCH"
 	switch {
+	case n == nil && e.Operation != "":
+		return
 	case wanted && n == nil:
 		e.fault("resource", "missing")
 		return
@@ -74,11 +117,7 @@ func (e *Entry) readResource(n *fhir.Node) {
 
 // readURL splits the URL of a write and reports whether it is sound. Reads
 // keep theirs for the search parser.
-func (e *Entry) readURL(base string) bool {
-	if rest, ok := strings.CutPrefix(e.URL, base+"/"); ok && base != "" {
-		e.URL = rest
-	}
-	e.URL = strings.TrimPrefix(e.URL, "/")
+func (e *Entry) readURL() bool {
 	path, query, conditional := strings.Cut(e.URL, "?")
 	typ, id, hasID := strings.Cut(path, "/")
 	fault := ""
@@ -87,7 +126,7 @@ func (e *Entry) readURL(base string) bool {
 		fault = "missing"
 	case strings.Contains(path, "://"):
 		fault = "not on this server"
-	case !e.writes():
+	case !e.Writes():
 		return true
 	case !validType(typ):
 		fault = "must start with a resource type"

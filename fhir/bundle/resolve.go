@@ -50,7 +50,7 @@ func (p *Plan) Resolve(r Resolver) error {
 // identifyAll fills ID and Existing of every write.
 func (p *Plan) identifyAll(deleted map[string]bool) (all fhir.Issues, err error) {
 	for _, e := range p.Order() {
-		if !e.writes() {
+		if !e.Writes() {
 			break
 		}
 		var without map[string]bool // the others meet a deletion: a duplicate target
@@ -71,7 +71,10 @@ func (p *Plan) identifyAll(deleted map[string]bool) (all fhir.Issues, err error)
 
 // condition is the criteria of a write and the member that holds them.
 func (e *Entry) condition() (query, member string) {
-	if e.Method == "POST" {
+	switch {
+	case e.Operation != "":
+		return "", ""
+	case e.Method == "POST":
 		return e.IfNoneExist, "request.ifNoneExist"
 	}
 	return e.Query, "request.url"
@@ -144,7 +147,7 @@ func (p *Plan) unmatched(e *Entry) fhir.Issues {
 func (p *Plan) overlaps(map[string]bool) (all fhir.Issues, err error) {
 	for _, e := range p.entries {
 		query, member := e.condition()
-		if !e.writes() || query == "" {
+		if !e.Writes() || query == "" {
 			continue
 		}
 		found, err := p.resolver.Holds(e.Type, query, p.contents(e.Type))
@@ -164,7 +167,7 @@ func (p *Plan) contents(resourceType string) []*Entry {
 	if p.byType == nil {
 		p.byType = map[string][]*Entry{}
 		for _, e := range p.entries {
-			if e.Method == "POST" && !e.Existing || e.Method == "PUT" {
+			if e.Operation == "" && (e.Method == "POST" && !e.Existing || e.Method == "PUT") {
 				p.byType[e.Type] = append(p.byType[e.Type], e)
 			}
 		}
@@ -177,7 +180,7 @@ func (p *Plan) contents(resourceType string) []*Entry {
 func (p *Plan) collectTargets() {
 	p.targets, p.written = map[string]*Entry{}, map[string]bool{}
 	for _, e := range p.entries {
-		if !e.writes() || e.ID == "" {
+		if !e.Writes() || e.ID == "" || e.Operation != "" {
 			continue
 		}
 		if !e.Existing && e.Method != "PATCH" {

@@ -27,6 +27,9 @@ func (a *allowance) take(n int) bool {
 	return false
 }
 
+// give returns what was taken for an answer that is not sent.
+func (a *allowance) give(n int) { a.left.Add(int64(n)) }
+
 func answerTooLarge() *Failure {
 	f := fail(TooLarge, nil, "the answer would exceed the size limit of this server; ask for less at once")
 	f.Issues[0].Code = "too-costly"

@@ -30,7 +30,8 @@ type Answer struct {
 	// Of a streamed answer, whose body is the first chunk: the rest on demand,
 	// and what is called once at its end.
 	more  func() ([]byte, error, bool)
-	names *pseudonym.Rewriter // of the ids in the chunks; nil: as they are
+	names *pseudonym.Rewriter  // of the ids in the chunks; nil: as they are
+	shown func() []field.Label // by what was sent so far
 	stop  func(error)
 	ended func(error)
 }

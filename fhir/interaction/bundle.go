@@ -62,7 +62,7 @@ func (s *Service) plan(c Call, body []byte) (*bundle.Plan, error) {
 	if r.Type() != "Bundle" {
 		return nil, fail(Malformed, nil, "the base takes a Bundle of type batch or transaction")
 	}
-	plan, err := bundle.New(r, bundle.Options{Base: s.Base, MaxEntries: s.MaxEntries, Types: s.types, NewID: func(e *bundle.Entry) string { return s.newID(c, e.Index) }})
+	plan, err := bundle.New(r, bundle.Options{Base: s.Base, MaxEntries: s.MaxEntries, Types: s.types, Changes: changes, NewID: func(e *bundle.Entry) string { return s.newID(c, e.Index) }})
 	var issues fhir.Issues
 	if errors.As(err, &issues) {
 		return nil, &Failure{Kind: Malformed, Issues: issues, cause: err}
@@ -124,6 +124,9 @@ func (s *Service) entry(ctx context.Context, c Call, e *bundle.Entry) (*Answer, 
 		return nil, s.refuse(ctx, begin(c, audit.Execute, "batch"), &Failure{Kind: Malformed, Issues: e.Issues})
 	}
 	c = inBundle(c.ofEntry(e.Index), e)
+	if e.Operation != "" {
+		return s.operateEntry(ctx, c, e)
+	}
 	switch e.Method {
 	case http.MethodPost:
 		return s.Create(ctx, c, e.Type, e.Resource.AppendJSON(nil))
@@ -191,6 +194,7 @@ func (s *Service) entryResponse(of entryResult) model.Entry {
 	r := &model.Response{Status: strconv.Itoa(a.status), Location: a.location, ETag: a.etag, LastModified: a.modified}
 	out := model.Entry{Resource: a.body, Response: r}
 	switch {
+	case e != nil && e.Operation != "" && e.Method != http.MethodHead: // an outcome is what was asked for
 	case bytes.Equal(a.body, successOutcome): // Prefer: return=OperationOutcome
 		out.Resource, r.Outcome = nil, a.body
 	case e != nil && e.Method == http.MethodHead:

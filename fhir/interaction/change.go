@@ -28,6 +28,8 @@ type change struct {
 	created  bool
 	// relabelled: it lowers or removes a security label.
 	relabelled bool
+	// same: nothing is written, this version stays.
+	same *sealed.Stored
 	// Guards of references.
 	expect []repository.Guard
 	bump   []repository.Token

@@ -25,6 +25,9 @@ func (s *Service) metaOf(ctx context.Context, c Call, in *invocation) (*Answer, 
 	if err != nil {
 		return nil, err
 	}
+	if !c.room.take(len(st.Record.Body)) {
+		return nil, answerTooLarge()
+	}
 	body, etag, err := s.opened(ctx, c, st, mask)
 	if err != nil {
 		return nil, err
@@ -59,57 +62,75 @@ func metaParameters(c Call, r *fhir.Resource) []byte {
 // resource-operation-meta-add.html). It makes a new version unless nothing
 // changes, and never loses a race: what others change meanwhile stays.
 func (s *Service) changeMeta(ctx context.Context, c Call, in *invocation) (*Answer, error) {
-	given := in.args.nodes["meta"]
-	if len(given) != 1 {
-		return nil, fail(Malformed, nil, "the parameter meta must stand once, with a valueMeta")
-	}
-	in.ev.Action = audit.Update
-	return retry(ctx, func() (*Answer, error) { return s.metaChanged(ctx, c, in, given[0]) })
+	return retry(ctx, func() (*Answer, error) {
+		ch, err := s.prepareMeta(ctx, c, &in.ev, in)
+		if err != nil {
+			return nil, err
+		}
+		if ch.same != nil {
+			return s.metaKept(ctx, c, in.ev, ch)
+		}
+		receipt, err := s.commit(ctx, in.ev, []change{ch}, condition{})
+		if err != nil {
+			return nil, err
+		}
+		return s.metaChanged(c, ch, receipt)
+	})
 }
 
-func (s *Service) metaChanged(ctx context.Context, c Call, in *invocation, given *fhir.Node) (*Answer, error) {
-	g, err := s.decideWrite(ctx, c, &in.ev, authz.Update, in.Type)
+// prepareMeta does everything of a change of meta but the commit. Transactions
+// use it for their entries.
+func (s *Service) prepareMeta(ctx context.Context, c Call, ev *audit.Event, in *invocation) (change, error) {
+	given := in.args.nodes["meta"]
+	if len(given) != 1 {
+		return change{}, fail(Malformed, nil, "the parameter meta must stand once, with a valueMeta")
+	}
+	ev.Action = audit.Update
+	g, err := s.decideWrite(ctx, c, ev, authz.Update, in.Type)
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
 	previous, err := s.Vault.Load(ctx, s.Vault.Key(in.Type, in.ID))
 	if err != nil {
-		return nil, hideErased(g, err)
+		return change{}, hideErased(g, err)
 	}
 	mask := s.granted(ctx, g, previous) & s.seen(ctx, c, g, previous)
 	switch {
 	case mask == 0:
-		return nil, repository.ErrNotFound
+		return change{}, repository.ErrNotFound
 	case previous.Head.Deleted:
-		return nil, fail(Gone, nil, "the resource was deleted")
+		return change{}, fail(Gone, nil, "the resource was deleted")
 	}
 	if err := s.mayLabel(in, mask); err != nil {
-		return nil, err
+		return change{}, err
 	}
 	if err := s.checkMatch(ctx, c, previous, mask); err != nil {
-		return nil, err
+		return change{}, err
 	}
 	r, err := s.Vault.Open(previous, allClasses) // nothing of it leaves but meta, which the caller may see
 	if err != nil {
-		return nil, err
+		return change{}, err
 	}
-	if !editMeta(r.Root(), given, in.Code == "meta-delete") {
-		in.ev.Entities = []audit.Entity{entity(previous.Head, in.Type, uint64(previous.Record.Version), mask&s.Classes.ElementClasses(in.Type+".meta"))}
-		receipt, err := s.durable(ctx, c, in.ev)
-		if err != nil {
-			return nil, failure(err)
-		}
-		return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, previous.Record))
+	if !editMeta(r.Root(), given[0], in.Code == "meta-delete") {
+		return change{grant: g, resource: r, same: previous}, nil
 	}
-	ch, err := s.stamp(ctx, c, g, r, previous, false)
+	return s.stamp(ctx, c, g, r, previous, false)
+}
+
+// metaChanged answers with the meta of a new version.
+func (s *Service) metaChanged(c Call, ch change, receipt audit.Receipt) (*Answer, error) {
+	return s.release(c, ch.grant, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, ch.resource)}, ch.draft.Write.Record))
+}
+
+// metaKept answers with the meta of the version that stays.
+func (s *Service) metaKept(ctx context.Context, c Call, ev audit.Event, ch change) (*Answer, error) {
+	rec := ch.same.Record
+	ev.Entities = []audit.Entity{entity(ch.same.Head, rec.Key.Type, uint64(rec.Version), s.Classes.ElementClasses(rec.Key.Type+".meta"))}
+	receipt, err := s.durable(ctx, c, ev)
 	if err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
-	receipt, err := s.commit(ctx, in.ev, []change{ch}, condition{})
-	if err != nil {
-		return nil, err
-	}
-	return s.release(c, g, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, r)}, ch.draft.Write.Record))
+	return s.release(c, ch.grant, receipt, c.dated(Answer{status: http.StatusOK, body: metaParameters(c, ch.resource)}, rec))
 }
 
 // mayLabel: who changes meta must see it. To take a security label away needs

@@ -16,13 +16,14 @@ type Operation struct {
 	Type     bool     // may be invoked on the type
 	Instance bool     // may be invoked on a resource
 	Changes  bool     // something that is stored: by POST only
+	Alone    bool     // not in a Bundle
 	run      func(*Service, context.Context, Call, *invocation) (*Answer, error)
 }
 
 // operations is the table of what is served; each has a file of its own.
 var operations = []Operation{
-	{Code: "break-glass", Types: []string{"Patient"}, Instance: true, Changes: true, run: (*Service).breakGlass},
-	{Code: "break-glass-end", Types: []string{"Patient"}, Instance: true, Changes: true, run: (*Service).endGlass},
+	{Code: "break-glass", Types: []string{"Patient"}, Instance: true, Changes: true, Alone: true, run: (*Service).breakGlass},
+	{Code: "break-glass-end", Types: []string{"Patient"}, Instance: true, Changes: true, Alone: true, run: (*Service).endGlass},
 	{Code: "document", Types: []string{"Composition"}, Instance: true, run: (*Service).document},
 	{Code: "everything", Types: []string{"Patient"}, Type: true, Instance: true, run: (*Service).everything},
 	{Code: "everything", Types: []string{"Encounter"}, Instance: true, run: (*Service).everything},
@@ -90,14 +91,21 @@ func (s *Service) Operate(ctx context.Context, c Call, call Invocation) (a *Answ
 }
 
 func (s *Service) operate(ctx context.Context, c Call, in *invocation) (*Answer, error) {
+	op, err := s.invoked(c, in)
+	if err != nil {
+		return nil, err
+	}
+	return op.run(s, ctx, c, in)
+}
+
+// invoked finds the operation and reads what it was invoked with.
+func (s *Service) invoked(c Call, in *invocation) (*Operation, error) {
 	if !s.Definitions.IsResource(in.Type) {
 		return nil, fail(NotFound, nil, "unknown resource type")
 	}
 	op := servedOperation(in.Invocation)
 	if op == nil {
-		f := fail(NotFound, nil, "this operation is not served here")
-		f.Issues[0].Code = "not-supported"
-		return nil, f
+		return nil, notServedHere()
 	}
 	if in.ID != "" {
 		if f := s.known(in.Type, in.ID); f != nil {
@@ -120,7 +128,13 @@ func (s *Service) operate(ctx context.Context, c Call, in *invocation) (*Answer,
 	if encoded := in.args.values.Encode(); encoded != "" {
 		in.ev.Query += "?" + encoded
 	}
-	return op.run(s, ctx, c, in)
+	return op, nil
+}
+
+func notServedHere() *Failure {
+	f := fail(NotFound, nil, "this operation is not served here")
+	f.Issues[0].Code = "not-supported"
+	return f
 }
 
 func servedOperation(in Invocation) *Operation {

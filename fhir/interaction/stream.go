@@ -128,12 +128,38 @@ func (t *stream) answer(ctx context.Context, items iter.Seq2[item, error]) (*Ans
 		}
 		return chunk, err, more
 	}
+	a.shown = t.labels.Labels
 	a.stop = func(err error) {
 		stop()
 		t.ev.Entities = nil
 		t.conclude(t.ev, t.intent, err)
 	}
 	return a, nil
+}
+
+// collect reads a streamed answer to its end, for an entry of a Bundle. What does
+// not fit into the Bundle's answer is cut off, and recorded as such.
+func (a *Answer) collect(ctx context.Context, room *allowance) (err error) {
+	var all []byte
+	defer func() {
+		if err != nil {
+			room.give(len(all))
+		}
+	}()
+	for chunk, err := range a.Chunks(ctx) {
+		if err != nil {
+			return err
+		}
+		if !room.take(len(chunk)) {
+			return answerTooLarge()
+		}
+		all = append(all, chunk...)
+	}
+	if err := ctx.Err(); err != nil { // the end was not reached
+		return err
+	}
+	a.body, a.labels, a.more = all, a.shown(), nil
+	return nil
 }
 
 // Streamed reports whether the answer comes in chunks.

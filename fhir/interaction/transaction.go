@@ -20,6 +20,9 @@ import (
 // transaction commits all writes of the plan in one batch, under one intent,
 // or none of them.
 func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan *bundle.Plan) (*Answer, error) {
+	if err := s.permitOperations(plan.Entries()); err != nil {
+		return nil, err
+	}
 	if err := s.permitWrites(ctx, c, ev, plan.Entries()); err != nil {
 		return nil, err
 	}
@@ -32,10 +35,10 @@ func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan 
 	}
 	var writes, reads []*bundle.Entry
 	for _, e := range plan.Order() {
-		if e.Method == http.MethodGet || e.Method == http.MethodHead {
-			reads = append(reads, e)
-		} else {
+		if e.Writes() {
 			writes = append(writes, e)
+		} else {
+			reads = append(reads, e)
 		}
 	}
 	c.together = sameCommit(writes, func(e *bundle.Entry) (string, bool) {
@@ -55,10 +58,13 @@ func (s *Service) transaction(ctx context.Context, c Call, ev audit.Event, plan 
 // looked at.
 func (s *Service) permitWrites(ctx context.Context, c Call, ev audit.Event, entries []*bundle.Entry) error {
 	for _, e := range entries {
-		action, writes := map[string]authz.Action{http.MethodPost: authz.Create, http.MethodPut: authz.Update,
-			http.MethodPatch: authz.Update, http.MethodDelete: authz.Delete}[e.Method]
-		if !writes {
+		if !e.Writes() {
 			continue
+		}
+		action := map[string]authz.Action{http.MethodPost: authz.Create, http.MethodPut: authz.Update,
+			http.MethodPatch: authz.Update, http.MethodDelete: authz.Delete}[e.Method]
+		if e.Operation != "" {
+			action = authz.Update
 		}
 		if !s.Definitions.IsResource(e.Type) {
 			return inEntry(e, fail(NotFound, nil, "unknown resource type"))
@@ -103,7 +109,7 @@ func (s *Service) writeAll(ctx context.Context, c Call, ev audit.Event, cond con
 			return inEntry(e, errs[i])
 		}
 		ev.PolicyRevision = events[i].PolicyRevision
-		if prepared[i] != nil {
+		if prepared[i] != nil && prepared[i].same == nil {
 			changes = append(changes, *prepared[i])
 		}
 	}
@@ -115,10 +121,15 @@ func (s *Service) writeAll(ctx context.Context, c Call, ev audit.Event, cond con
 		}
 	}
 	for i, e := range writes {
-		if prepared[i] != nil {
-			answers[e.Index], err = s.entryWritten(ctx, c, *prepared[i], receipt)
-		} else {
+		switch ch := prepared[i]; {
+		case ch == nil:
 			answers[e.Index], err = s.unchanged(ctx, c, ev, e)
+		case ch.same != nil:
+			answers[e.Index], err = s.metaKept(ctx, c, ev, *ch)
+		case e.Operation != "":
+			answers[e.Index], err = s.metaChanged(c, *ch, receipt)
+		default:
+			answers[e.Index], err = s.entryWritten(ctx, c, *ch, receipt)
 		}
 		if err != nil {
 			return inEntry(e, err)
@@ -199,6 +210,9 @@ func (s *Service) bundleOf(kind string, results []entryResult) []byte {
 // change means that nothing is to be written.
 func (s *Service) prepareEntry(ctx context.Context, c Call, ev *audit.Event, e *bundle.Entry) (*change, error) {
 	c = inBundle(c, e)
+	if e.Operation != "" {
+		return s.prepareOperation(ctx, c, ev, e)
+	}
 	switch e.Method {
 	case http.MethodPost:
 		return s.prepareCreate(ctx, c, ev, e)

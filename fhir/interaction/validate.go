@@ -82,6 +82,9 @@ func (s *Service) storedFindings(ctx context.Context, c Call, g authz.Grant, in 
 	if mode == "delete" {
 		return nil, nil // whoever may delete it may
 	}
+	if !c.room.take(len(st.Record.Body)) {
+		return nil, answerTooLarge()
+	}
 	body, _, err := s.view(c, st, mask)
 	if err != nil {
 		return nil, err
