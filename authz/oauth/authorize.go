@@ -38,7 +38,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.page(w, r, http.StatusMethodNotAllowed)
 		return
 	}
-	if r.ParseForm() != nil || slices.ContainsFunc(parameters, func(p string) bool { return len(r.Form[p]) > 1 }) {
+	if r.Method == http.MethodPost && !isForm(r) || r.ParseForm() != nil || slices.ContainsFunc(parameters, func(p string) bool { return len(r.Form[p]) > 1 }) {
 		s.page(w, r, http.StatusBadRequest)
 		return
 	}
@@ -67,13 +67,17 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) er
 	if err := s.acceptableRequest(r.Form, ar); err != nil {
 		return err
 	}
+	prompt, err := promptOf(r.Form.Get("prompt"))
+	if err != nil {
+		return err
+	}
 	launch := r.Form.Get("launch")
 	l, err := s.launched(r.Context(), launch, ar.GetRequestedScopes(), c)
 	if err != nil {
 		return err
 	}
 	a := Asked{Client: c, Scopes: l.offered(ar.GetRequestedScopes()), Launch: l,
-		Prompt: r.Form.Get("prompt"), MaxAge: r.Form.Get("max_age"), Hint: r.Form.Get("login_hint")}
+		Prompt: prompt, MaxAge: r.Form.Get("max_age"), Hint: r.Form.Get("login_hint")}
 	d, err := s.Interaction.Ask(w, r, a)
 	if err == nil && d == nil { // there is a page to answer
 		return nil
@@ -106,6 +110,22 @@ func (s *Server) acceptableRequest(form url.Values, ar fosite.AuthorizeRequester
 		return fosite.ErrInvalidRequest
 	}
 	return nil
+}
+
+// promptOf is the one of several demands that decides (OpenID Connect Core
+// §3.1.2.1): none stands alone, and a login is demanded whatever stands beside
+// it. Consent is asked for each time, and who logs in chooses the account.
+func promptOf(text string) (string, error) {
+	all := strings.Fields(text)
+	switch has := func(word string) bool { return slices.Contains(all, word) }; {
+	case has("none") && len(all) > 1:
+		return "", fosite.ErrInvalidRequest
+	case has("none"):
+		return "none", nil
+	case has("login"), has("select_account"):
+		return "login", nil
+	}
+	return "", nil
 }
 
 func notBase64URL(c rune) bool {

@@ -89,10 +89,9 @@ func (s *Server) formed(next http.HandlerFunc) http.HandlerFunc {
 // form reads the form of a request: in the body, since a query stands in logs,
 // and no parameter twice (RFC 6749 §3.2).
 func (s *Server) form(w http.ResponseWriter, r *http.Request) bool {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
-	if err == nil && media == "application/x-www-form-urlencoded" && r.URL.RawQuery == "" && len(r.Header.Values("Authorization")) < 2 {
-		err = r.ParseForm()
+	if isForm(r) && r.URL.RawQuery == "" && len(r.Header.Values("Authorization")) < 2 {
+		err := r.ParseForm()
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			s.refuse(w, r, "invalid_request", http.StatusRequestEntityTooLarge)
@@ -104,6 +103,13 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.refuse(w, r, "invalid_request", http.StatusBadRequest)
 	return false
+}
+
+// isForm reports whether a body is what RFC 6749 has forms be, and nothing that a
+// layer below would read in another way.
+func isForm(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && media == "application/x-www-form-urlencoded"
 }
 
 func repeated(form map[string][]string) bool {

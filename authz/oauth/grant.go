@@ -65,21 +65,18 @@ func (s *Server) changeGrant(ctx context.Context, id string, edit func(*grantRow
 	}
 }
 
-func (s *Server) grantAlive(ctx context.Context, id string) (bool, error) {
+// grantState reports whether there is a row of a family, and whether it says
+// that the family has ended; what it says otherwise is no leave to go on.
+func (s *Server) grantState(ctx context.Context, id string) (known, ended bool, err error) {
 	var g grantRow
 	stored, err := s.Table.Get(ctx, grantKey(id))
 	if errors.Is(err, repository.ErrNotFound) {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading a grant: %w", err)
+		return false, false, fmt.Errorf("reading a grant: %w", err)
 	}
-	return json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Revoked == 0, nil
-}
-
-func (s *Server) prolongGrant(ctx context.Context, id string, until time.Time) error {
-	_, err := s.changeGrant(ctx, id, func(g *grantRow) { g.Keep = max(g.Keep, until.Add(keepUsed).Unix()) })
-	return err
+	return true, json.Unmarshal(stored.Value, &g) != nil || g.Format != 1 || g.Revoked != 0, nil
 }
 
 // endGrant revokes a family: no refresh token of it works any more, and its
@@ -213,4 +210,34 @@ func (s *Server) EndGrant(ctx context.Context, account, id string) error {
 		return err
 	}
 	return s.endGrant(ctx, id)
+}
+
+// EndGrants ends everything that an account gave to apps, a code that is under
+// way too, and returns how many families that were: after its credentials
+// changed, or whoever may say so ends its access.
+func (s *Server) EndGrants(ctx context.Context, account string) (n int, err error) {
+	who := s.pseudonym(account)
+	var ids []string
+	for stored, err := range s.Table.Scan(ctx, grantKey("")) {
+		if err != nil {
+			return 0, fmt.Errorf("reading grants: %w", err)
+		}
+		var g grantRow
+		if json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Account == who && g.Revoked == 0 {
+			ids = append(ids, string(stored.Key[len(grantKey("")):]))
+		}
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	if err := s.record(ctx, event{subtype: "token-revoke", claims: token.Claims{Account: account}}); err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := s.endGrant(ctx, id); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
 }

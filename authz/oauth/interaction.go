@@ -48,7 +48,7 @@ type Asked struct {
 	// who decides. The value is consumed when Ask returns a decision or
 	// ErrDeclined.
 	Launch *Launch
-	Prompt string // login, none, consent or empty
+	Prompt string // login, none or empty
 	MaxAge string // seconds since the login, or empty
 	Hint   string // login_hint
 }

@@ -61,9 +61,13 @@ func (k *keySets) of(ctx context.Context, c client.Client, kid string) (jose.JSO
 	if recent && e.until.IsZero() {
 		return jose.JSONWebKeySet{}, errKeySet // it failed a moment ago
 	}
-	set, life, err := k.fetcher.Keys(ctx, c.KeysURL)
+	// Nobody who goes away shuts the client out for a while.
+	set, life, err := k.fetcher.Keys(context.WithoutCancel(ctx), c.KeysURL)
 	e.fetched = now
-	if err != nil {
+	switch {
+	case err != nil && fresh: // a guessed kid at a bad moment takes nobody's keys
+		return e.set, nil
+	case err != nil:
 		e.set, e.until = jose.JSONWebKeySet{}, time.Time{}
 		return jose.JSONWebKeySet{}, errKeySet
 	}

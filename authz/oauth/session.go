@@ -18,6 +18,7 @@ type session struct {
 	// end before.
 	Until time.Time `json:"until,omitzero"`
 
+	granted  []string // what the user granted, as the row of the code or refresh token says
 	narrowed []string // scopes of this access token, when fewer were asked for at refresh
 	expires  map[fosite.TokenType]time.Time
 	ends     time.Time // of the access token that was stored
@@ -41,7 +42,7 @@ func (s *session) Clone() fosite.Session {
 	c := *s
 	c.expires = maps.Clone(s.expires)
 	c.Claims.Context = maps.Clone(s.Claims.Context)
-	for _, list := range []*[]string{&c.Claims.Roles, &c.Claims.Scopes, &c.Claims.Orgs, &c.Claims.AMR, &c.narrowed} {
+	for _, list := range []*[]string{&c.Claims.Roles, &c.Claims.Scopes, &c.Claims.Orgs, &c.Claims.AMR, &c.granted, &c.narrowed} {
 		*list = slices.Clone(*list)
 	}
 	return &c

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -136,6 +137,7 @@ func (s *store) readSecret(ctx context.Context, k kind, secret string) (row secr
 	if err != nil {
 		return row, nil, err
 	}
+	kept.Session.granted = kept.Granted
 	return row, &fosite.Request{ID: row.Grant, RequestedAt: kept.At, Client: c, RequestedScope: kept.Requested,
 		GrantedScope: kept.Granted, Form: kept.Form, Session: kept.Session}, nil
 }
@@ -177,7 +179,15 @@ func (s *store) getSecret(ctx context.Context, k kind, secret string, used error
 
 // Authorization codes.
 
+// CreateAuthorizeCodeSession makes the family with its code, so that ending what
+// an account gave ends a code that is under way, too.
 func (s *store) CreateAuthorizeCodeSession(ctx context.Context, code string, r fosite.Requester) error {
+	_, err := s.changeGrant(ctx, r.GetID(), func(g *grantRow) {
+		g.Client, g.Account = r.GetClient().GetID(), s.pseudonym(r.GetSession().GetSubject())
+	})
+	if err != nil {
+		return err
+	}
 	return s.createSecret(ctx, codes, code, r, CodeLifetime)
 }
 
@@ -188,7 +198,14 @@ func (s *store) GetAuthorizeCodeSession(ctx context.Context, code string, _ fosi
 			return nil, aerr
 		}
 	}
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	// Codes of earlier versions have no family yet.
+	if _, ended, err := s.grantState(ctx, r.GetID()); err != nil || ended {
+		return nil, cmp.Or(err, error(fosite.ErrNotFound))
+	}
+	return r, nil
 }
 
 func (s *store) InvalidateAuthorizeCodeSession(ctx context.Context, code string) error {
@@ -209,10 +226,14 @@ func (s *store) DeletePKCERequestSession(context.Context, string) error { return
 
 func (s *store) CreateRefreshTokenSession(ctx context.Context, secret, _ string, r fosite.Requester) error {
 	life := r.GetClient().(registered).RefreshLifetime(s.RefreshLifetime)
-	if !slices.Contains(r.GetGrantedScopes(), smart.OfflineAccess) {
-		life = min(life, OnlineLifetime)
-	}
-	if err := s.prolongGrant(ctx, r.GetID(), s.Now().Add(life)); err != nil {
+	online := !slices.Contains(r.GetGrantedScopes(), smart.OfflineAccess)
+	_, err := s.changeGrant(ctx, r.GetID(), func(g *grantRow) {
+		if online { // however often it is used
+			life = min(life, time.Unix(g.Created, 0).Add(OnlineLifetime).Sub(s.Now()))
+		}
+		g.Keep = max(g.Keep, s.Now().Add(life+keepUsed).Unix())
+	})
+	if err != nil {
 		return err
 	}
 	return s.createSecret(ctx, refreshes, secret, r, life)
@@ -228,12 +249,8 @@ func (s *store) GetRefreshTokenSession(ctx context.Context, secret string, _ fos
 	if err != nil {
 		return r, err
 	}
-	alive, err := s.grantAlive(ctx, r.GetID())
-	if err != nil {
-		return nil, err
-	}
-	if !alive {
-		return nil, fosite.ErrNotFound
+	if known, ended, err := s.grantState(ctx, r.GetID()); err != nil || ended || !known {
+		return nil, cmp.Or(err, error(fosite.ErrNotFound))
 	}
 	return r, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/smart"
 	"github.com/fieldseal/fieldseal/authz/token"
 )
@@ -77,20 +78,13 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 			ar.GrantScope(scope)
 		}
 		sess.Claims = token.Claims{Account: c.Account(), Roles: c.Roles, Purpose: c.Purpose, AuthTime: s.Now()}
-	case "refresh_token":
-		old := sess.Claims
-		old.Client, old.Scopes = c.ID, ar.GetGrantedScopes()
-		claims, err := s.Interaction.Renew(ctx, old)
-		if errors.Is(err, ErrDeclined) {
-			return errors.Join(fosite.ErrInvalidGrant, s.endGrant(ctx, ar.GetID()))
-		}
-		if err != nil {
+	case "authorization_code":
+		if err := s.renew(ctx, ar, c, sess, nil); err != nil {
 			return err
 		}
-		left := claims.Scopes
-		claims.Patient, claims.Context, claims.Client, claims.Scopes = sess.Claims.Patient, sess.Claims.Context, "", nil
-		sess.Claims, sess.Until = claims, time.Time{}
-		if err := narrow(ar, sess, strings.Fields(r.PostForm.Get("scope")), left); err != nil {
+	case "refresh_token":
+		sess.Until = time.Time{}
+		if err := s.renew(ctx, ar, c, sess, strings.Fields(r.PostForm.Get("scope"))); err != nil {
 			return err
 		}
 	}
@@ -100,11 +94,30 @@ func (s *Server) complete(ctx context.Context, r *http.Request, ar fosite.Access
 	return nil
 }
 
+// renew takes over what an account may do now, whether a code or a refresh token
+// is redeemed: since it decided it may have been disabled, or lost a role. An
+// account that may not go on ends the family.
+func (s *Server) renew(ctx context.Context, ar fosite.AccessRequester, c registered, sess *session, asked []string) error {
+	old := sess.Claims
+	old.Client, old.Scopes = c.ID, sess.granted
+	claims, err := s.Interaction.Renew(ctx, old)
+	if errors.Is(err, ErrDeclined) {
+		return errors.Join(fosite.ErrInvalidGrant, s.endGrant(ctx, ar.GetID()))
+	}
+	if err != nil {
+		return err
+	}
+	left := claims.Scopes
+	claims.Patient, claims.Context, claims.Client, claims.Scopes = sess.Claims.Patient, sess.Claims.Context, "", nil
+	sess.Claims = claims
+	return sess.narrow(asked, left)
+}
+
 // narrow leaves the access token the scopes asked for at refresh; the refresh
 // token keeps all (RFC 6749 §6). Asking for more is refused. left are those that
 // rules about the account leave, as when a delegation was narrowed since.
-func narrow(ar fosite.AccessRequester, sess *session, asked, left []string) error {
-	granted := ar.GetGrantedScopes()
+func (sess *session) narrow(asked, left []string) error {
+	granted := sess.granted
 	for _, scope := range asked {
 		if !smart.Covered(granted, scope) {
 			return fosite.ErrInvalidScope
@@ -150,7 +163,10 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.Acces
 	if r.PostForm.Get("grant_type") == "refresh_token" {
 		e.subtype = "token-refresh"
 	}
-	err := s.addIDToken(ctx, out, sess, ar.GetClient().GetID(), granted)
+	err := s.stillRegistered(ctx, e.client)
+	if err == nil {
+		err = s.addIDToken(ctx, out, sess, e.client, granted)
+	}
 	if err == nil {
 		err = s.record(ctx, e)
 	}
@@ -160,4 +176,14 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.Acces
 		return
 	}
 	s.write(w, http.StatusOK, out)
+}
+
+// stillRegistered reads a client past every cache, once its token is stored:
+// whoever disabled it before ended the tokens that there were by then.
+func (s *Server) stillRegistered(ctx context.Context, id string) error {
+	c, err := s.Clients.Show(ctx, id)
+	if errors.Is(err, client.ErrUnknown) || err == nil && !c.Disabled.IsZero() {
+		return fosite.ErrInvalidClient
+	}
+	return err
 }
