@@ -53,15 +53,14 @@ func HasMark(root *Node, list, code string) bool {
 	return findMark(root.Member("meta").Member(list), code) >= 0
 }
 
-// DropMark removes the coding, and a list that it leaves empty.
+// DropMark removes the coding, as often as it is there, and a list that it
+// leaves empty.
 func DropMark(root *Node, list, code string) {
 	meta := root.Member("meta")
 	codings := meta.Member(list)
-	i := findMark(codings, code)
-	if i < 0 {
-		return
-	}
-	if codings.RemoveAt(i); codings.Len() == 0 {
-		meta.Remove(list)
+	for i := findMark(codings, code); i >= 0; i = findMark(codings, code) {
+		if codings.RemoveAt(i); codings.Len() == 0 {
+			meta.Remove(list)
+		}
 	}
 }

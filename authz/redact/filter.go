@@ -27,16 +27,21 @@ type filter struct {
 	masked bool
 }
 
-// keepMembers reports whether anything is left in the object.
+// keepMembers reports whether anything is left in the object. What a member is
+// depends on the others (the resourceType of a contained resource), so that it is
+// settled before the first is removed.
 func (f *filter) keepMembers(c field.Cursor, n *fhir.Node, top bool) bool {
-	for i := 0; i < n.Len(); i++ {
+	cursors := make([]field.Cursor, n.Len())
+	for i := range cursors {
+		cursors[i] = c.Child(n, n.At(i))
+	}
+	i := 0
+	for _, cursor := range cursors {
 		m := n.At(i)
-		if top && f.fixed(m) {
-			continue
-		}
-		if !f.keepMember(c.Child(n, m), m) {
+		if top && f.fixed(m) || f.keepMember(cursor, m) {
+			i++
+		} else {
 			n.RemoveAt(i)
-			i--
 		}
 	}
 	return n.Len() > 0

@@ -254,3 +254,28 @@ func BenchmarkMerge(b *testing.B) {
 		}
 	}
 }
+
+// A null that keeps a place beside a hidden sibling is the same as the one that
+// the caller sends back, and what was marked twice is not marked then.
+func TestPlacesOfSiblingsComeBackUnchanged(t *testing.T) {
+	t.Parallel()
+	const stored = `{"resourceType":"Patient","id":"p","active":true,"name":[{"text":"x"}],"communication":[{"language":{"coding":[{"code":"de"}]}}],"_gender":{"id":"a"},"identifier":[{"value":"1"}],"contact":[{"gender":"male"}],"generalPractitioner":[{"reference":"Practitioner/1"}],"address":[{"line":["a","b","c"],"_line":[null,{"id":"e","extension":[{"url":"urn:unknown","valueString":"s"}]},null]}]}`
+	visible := field.AllClasses &^ field.Set(field.Restricted)
+	got, err := put(t, stored, visible, replace(`"active":true`, `"active":false`))
+	if want := strings.Replace(stored, `"active":true`, `"active":false`, 1); err != nil || got != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+	mark := `{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}`
+	if got, err = put(t, patientJSON, researcher, replace(mark, mark+","+mark)); err != nil || strings.Contains(got, "SUBSETTED") {
+		t.Errorf("a mark that came back twice stays: %v %s", err, got)
+	}
+}
+
+// What is visible of a contained resource is judged as long as its type is known.
+func TestContainedResourceOfAHiddenTypeIsHidden(t *testing.T) {
+	t.Parallel()
+	r := parse(t, `{"resourceType":"Patient","id":"p","contained":[{"resourceType":"Observation","id":"c","status":"final","code":{"text":"secret"}}],"extension":[{"url":"urn:x","valueReference":{"reference":"#c"}}]}`)
+	if got := text(redactor().Filter(r, field.Set(field.Restricted))); strings.Contains(got, "secret") || strings.Contains(got, "final") {
+		t.Error(got)
+	}
+}

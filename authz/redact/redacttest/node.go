@@ -88,8 +88,14 @@ func (n *node) drop(name string) {
 // text is a member's string.
 func (n *node) text(name string) (s string) {
 	if m := n.member(name); m != nil && m.kind == 0 {
-		_ = json.Unmarshal(m.raw, &s)
+		s = m.string()
 	}
+	return s
+}
+
+// string is the text of a string, empty for any other value.
+func (n *node) string() (s string) {
+	_ = json.Unmarshal(n.raw, &s)
 	return s
 }
 
