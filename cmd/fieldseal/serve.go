@@ -103,6 +103,9 @@ func terminal(w *os.File) io.Writer {
 // announce says where the server is and, for a demo, how to call it.
 func announce(w io.Writer, s app.Serving) {
 	fmt.Fprintf(w, "FHIR base  %s\ndata       %s\n", s.Base, s.Folder)
+	if s.Metrics != "" {
+		fmt.Fprintf(w, "metrics    %s/metrics\n", s.Metrics)
+	}
 	if s.Founding {
 		fmt.Fprintf(w, "\nNobody can log in as an administrator yet. On this machine:\n  fieldseal user bootstrap --data %s user:NAME\n", s.Folder)
 	}

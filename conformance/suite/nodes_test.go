@@ -19,9 +19,6 @@ import (
 // These tests run several servers on one database, whatever engine the others
 // run on. They wait with generous limits and log the times that were measured.
 
-// patience is how long a test waits for what takes seconds.
-const patience = 3 * time.Minute
-
 // nodes are servers on one database.
 type nodes struct {
 	database *mongotest.Server
@@ -72,7 +69,7 @@ func (c *nodes) credentials(t *testing.T) {
 
 func (c *nodes) token(t *testing.T, role string) string {
 	t.Helper()
-	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", "5m")
+	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", "1h")
 	if code != 0 {
 		t.Fatalf("token: %s", stderr)
 	}
@@ -82,8 +79,17 @@ func (c *nodes) token(t *testing.T, role string) string {
 // launchNode starts a server without demo data and waits until it is ready.
 func launchNode(dir string, args []string) (*server, error) {
 	s := spawn(dir, args...)
-	if err := s.cmd.Start(); err != nil {
+	if err := s.launchReady(); err != nil {
 		return nil, err
+	}
+	return s, nil
+}
+
+// launchReady starts a server without demo data and waits until it is ready; on
+// an error it has ended.
+func (s *server) launchReady() error {
+	if err := s.cmd.Start(); err != nil {
+		return err
 	}
 	go func() { _ = s.cmd.Wait(); close(s.done) }()
 	err := s.poll(func() bool {
@@ -92,9 +98,9 @@ func launchNode(dir string, args []string) (*server, error) {
 	})
 	if err != nil {
 		s.kill()
-		return nil, fmt.Errorf("%w\nstdout: %s\nstderr: %s", err, s.stdout, s.stderr)
+		return fmt.Errorf("%w\nstdout: %s\nstderr: %s", err, s.stdout, s.stderr)
 	}
-	return s, nil
+	return nil
 }
 
 // restart starts a node again on its folder.
@@ -136,6 +142,27 @@ func (s *server) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	if err := s.poll(ok); err != nil {
 		t.Fatalf("%s: %v\n%s", what, err, s.stderr)
+	}
+}
+
+// promptly waits for a change that is in force everywhere within five seconds. A
+// machine that stops a process for long between two questions gets as much more.
+func (s *server) promptly(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	began := time.Now()
+	asked, pause := began, time.Duration(0)
+	err := s.poll(func() bool {
+		done := ok()
+		pause, asked = max(pause, time.Since(asked)), time.Now()
+		return done
+	})
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", what, err, s.stderr)
+	}
+	took := time.Since(began)
+	t.Logf("%s: after %s", what, took.Round(time.Millisecond))
+	if took > 15*time.Second+10*pause {
+		t.Errorf("%s took %s, with a pause of %s", what, took, pause)
 	}
 }
 
@@ -258,13 +285,7 @@ func revokeAcross(t *testing.T, c *nodes) {
 	if code, _, stderr := commandInput(t, f, "token", "--data", c.all[0].dir, "--revoke"); code != 0 {
 		t.Fatal(stderr)
 	}
-	began := time.Now()
-	b.until(t, "refusing the revoked token", func() bool { return ask() == 401 })
-	took := time.Since(began)
-	t.Logf("a revoked token was refused by the other node after %s", took.Round(time.Millisecond))
-	if took > 15*time.Second { // 5 s, and room for a busy machine
-		t.Errorf("a revoked token was accepted for %s", took)
-	}
+	b.promptly(t, "refusing the revoked token", func() bool { return ask() == 401 })
 }
 
 // revokedByItsClient: abuse 35. A service revokes its token at the first node;
@@ -283,11 +304,7 @@ func revokedByItsClient(t *testing.T, c *nodes) {
 	if status, _, _ := a.form(t, a.origin()+"/oauth/revoke", withAssertion(url.Values{"token": {token}}, lab.assertion(t, endpoint, nil))); status != 200 {
 		t.Fatalf("revocation: %d", status)
 	}
-	began := time.Now()
-	b.until(t, "refusing the revoked token", func() bool { return ask() == 401 })
-	if took := time.Since(began); took > 15*time.Second { // 5 s, and room for a busy machine
-		t.Errorf("a revoked token was accepted for %s", took)
-	}
+	b.promptly(t, "refusing the revoked token", func() bool { return ask() == 401 })
 }
 
 // endedElsewhere disables, at the first node, the account of an external issuer's
@@ -303,11 +320,7 @@ func endedElsewhere(t *testing.T, c *nodes, issuer *issuertest.Provider) {
 		t.Fatalf("before the account is disabled: %d", status)
 	}
 	a.operator(t, "user", "change", "user:guest", "--disable", "--reason", "left")
-	began := time.Now()
-	b.until(t, "refusing the token of a disabled account", func() bool { return ask() == 401 })
-	if took := time.Since(began); took > 15*time.Second { // 5 s, and room for a busy machine
-		t.Errorf("the token of a disabled account was accepted for %s", took)
-	}
+	b.promptly(t, "refusing the token of a disabled account", func() bool { return ask() == 401 })
 }
 
 // policyAcross activates a policy on the first node, by which the second then
@@ -330,16 +343,10 @@ func policyAcross(t *testing.T, c *nodes) {
 	if code, _, stderr := command(t, "policy", "apply", "--data", a.dir, "--reason", "test", file); code != 0 {
 		t.Fatal(stderr)
 	}
-	began := time.Now()
 	if got := a.do(t, clinician, "GET", "/Basic/unknown", nil).status; got != 403 {
 		t.Errorf("the node that activated it answers %d", got)
 	}
-	b.until(t, "deciding by the new policy", func() bool { return ask() == 403 })
-	took := time.Since(began)
-	t.Logf("the other node decided by the new policy after %s", took.Round(time.Millisecond))
-	if took > 15*time.Second { // 5 s, and room for a busy machine
-		t.Errorf("the old policy was in force for %s", took)
-	}
+	b.promptly(t, "deciding by the new policy", func() bool { return ask() == 403 })
 }
 
 // consentAcross writes at the first node a Consent that takes away what the second
@@ -354,26 +361,20 @@ func consentAcross(t *testing.T, c *nodes) {
 	if code, _, stderr := command(t, "user", "create", "--data", a.dir, "--role", "role:physician", "--link", "Practitioner/"+doctor, "--reason", "test", "user:across"); code != 0 {
 		t.Fatal(stderr)
 	}
-	code, token, stderr := command(t, "token", "--data", a.dir, "--account", "user:across", "--purpose", "TREAT", "--lifetime", "5m")
+	code, token, stderr := command(t, "token", "--data", a.dir, "--account", "user:across", "--purpose", "TREAT", "--lifetime", "1h")
 	if code != 0 {
 		t.Fatal(stderr)
 	}
 	a.Tokens[physician] = strings.TrimSpace(token) // the map is that of every node
 	ask := func(s *server) int { return s.do(t, physician, "GET", "/Patient/"+patient, nil).status }
 	b.until(t, "seeing whom the physician cares for", func() bool { return ask(b) == 200 })
-	began := time.Now()
 	a.create(t, object{"resourceType": "Consent", "status": "active", "patient": object{"reference": "Patient/" + patient},
 		"scope":    object{"coding": []any{object{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}}},
 		"category": []any{object{"text": "privacy"}}, "policyRule": object{"text": "none"}, "provision": object{"type": "deny"}})
 	if got := ask(a); got != 404 {
 		t.Errorf("the node that wrote the Consent answers %d", got)
 	}
-	b.until(t, "withholding by the new Consent", func() bool { return ask(b) == 404 })
-	took := time.Since(began)
-	t.Logf("the other node withheld by the new Consent after %s", took.Round(time.Millisecond))
-	if took > 15*time.Second { // 5 s, and room for a busy machine
-		t.Errorf("a withdrawn permission was in force for %s", took)
-	}
+	b.promptly(t, "withholding by the new Consent", func() bool { return ask(b) == 404 })
 }
 
 // eraseAcross erases on the first node a patient whose keys the second has in

@@ -2,24 +2,10 @@ package suite
 
 import (
 	"crypto/tls"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
-
-// freePort is a loopback address that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // What the deployment notes say must lead to a running server: a new root key,
 // three folders, TLS, nothing of the demo.
@@ -34,16 +20,10 @@ func TestProductionStartsFromANewKey(t *testing.T) {
 		t.Errorf("the new key file: %v, %v", info.Mode(), err)
 	}
 	cert, key, pool := certificate(t)
-	address := freePort(t)
-	s := spawn(filepath.Join(dir, "data"), "--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
+	s := spawn(filepath.Join(dir, "data"), "--profile", "production", "--listen", "127.0.0.1:0", "--keystore", filepath.Join(dir, "keystore"),
 		"--kek-file", kek, "--kek-sealed-by-platform", "--witness", witness, "--tls-cert", cert, "--tls-key", key)
 	s.client = httpClient(&tls.Config{RootCAs: pool})
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = s.cmd.Wait(); close(s.done) }()
-	t.Cleanup(s.kill)
-	s.awaitReady(t, "https://"+address+"/readyz")
+	s.startReady(t)
 	s.stop(t)
 	if info, err := os.Stat(witness); err != nil || info.Size() == 0 {
 		t.Errorf("nothing was witnessed: %v", err)
@@ -55,22 +35,13 @@ func TestProductionStartsFromANewKey(t *testing.T) {
 	}
 }
 
-func (s *server) awaitReady(t *testing.T, url string) {
+// startReady starts a server without demo data and waits until it is ready.
+func (s *server) startReady(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-s.done:
-			t.Fatalf("the server ended: %s", s.stderr)
-		default:
-		}
-		if r, err := s.client.Get(url); err == nil {
-			r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return
-			}
-		}
+	if err := s.launchReady(); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("the server was not ready in time: %s", s.stderr)
+	t.Cleanup(s.kill)
 }
 
 // A second key over the first would make everything unreadable.

@@ -15,17 +15,11 @@ func TestProductionStartsOnAVault(t *testing.T) {
 	v := vaulttest.New(t, "fieldseal")
 	dir := t.TempDir()
 	cert, key, pool := certificate(t)
-	address := freePort(t)
-	args := append(vaultSettings(t, v), "--profile", "production", "--listen", address, "--keystore", filepath.Join(dir, "keystore"),
+	args := append(vaultSettings(t, v), "--profile", "production", "--listen", "127.0.0.1:0", "--keystore", filepath.Join(dir, "keystore"),
 		"--witness", filepath.Join(dir, "checkpoints"), "--tls-cert", cert, "--tls-key", key)
 	s := spawn(filepath.Join(dir, "data"), args...)
 	s.client = httpClient(&tls.Config{RootCAs: pool})
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = s.cmd.Wait(); close(s.done) }()
-	t.Cleanup(s.kill)
-	s.awaitReady(t, "https://"+address+"/readyz")
+	s.startReady(t)
 	s.stop(t)
 	v.SetDenied(true)
 	code, _, stderr := command(t, append([]string{"serve", "--data", filepath.Join(dir, "data"), "--metrics="}, args...)...)

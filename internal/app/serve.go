@@ -30,6 +30,7 @@ type Serving struct {
 	Base        string
 	Credentials *Credentials // with --demo
 	Folder      string
+	Metrics     string // where they are, empty when they are not served
 	// Founding says that no administrator can log in yet.
 	Founding bool
 }
@@ -61,7 +62,7 @@ func Serve(ctx context.Context, cfg config.Options, metrics http.Handler, progre
 	if err := a.record(ctx, systemEvent("start")); err != nil {
 		return err
 	}
-	servers, err := a.listen(listener, metrics)
+	servers, err := a.listen(listener, metrics, &serving)
 	if err != nil {
 		return err
 	}
@@ -108,8 +109,9 @@ func (s *server) run() error {
 }
 
 // listen prepares the FHIR face, the admin socket, metrics and, in the
-// development profile, profiling.
-func (a *App) listen(l net.Listener, metrics http.Handler) ([]*server, error) {
+// development profile, profiling. It notes where the metrics are: with port 0
+// nobody else knows.
+func (a *App) listen(l net.Listener, metrics http.Handler, serving *Serving) ([]*server, error) {
 	fhir := &server{http: a.httpServer(a.flight.wrap(a.root)), listener: l}
 	if a.cfg.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
@@ -127,7 +129,8 @@ func (a *App) listen(l net.Listener, metrics http.Handler) ([]*server, error) {
 	for _, extra := range []struct {
 		addr    string
 		handler http.Handler
-	}{{a.cfg.Metrics, metrics}, {a.cfg.Debug, debugMux()}} {
+		at      *string
+	}{{a.cfg.Metrics, metrics, &serving.Metrics}, {a.cfg.Debug, debugMux(), new(string)}} {
 		if extra.addr == "" || extra.handler == nil {
 			continue
 		}
@@ -135,6 +138,7 @@ func (a *App) listen(l net.Listener, metrics http.Handler) ([]*server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listening for metrics or debugging: %w", err)
 		}
+		*extra.at = "http://" + l.Addr().String()
 		s := &server{http: a.httpServer(extra.handler), listener: l}
 		s.http.WriteTimeout = 0 // a CPU profile takes as long as it was asked to
 		servers = append(servers, s)
