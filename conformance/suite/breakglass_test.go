@@ -9,7 +9,7 @@ import (
 // emergencyToken is what a physician gets who has just logged in.
 func (s *server) emergencyToken(t *testing.T, factors ...string) string {
 	t.Helper()
-	code, stdout, stderr := command(t, append([]string{"token", "--data", s.dir, "--role", physician, "--lifetime", "5m"}, factors...)...)
+	code, stdout, stderr := command(t, append([]string{"token", "--data", s.dir, "--role", physician, "--lifetime", "1h"}, factors...)...)
 	if code != 0 {
 		t.Fatal(stderr)
 	}
@@ -23,7 +23,7 @@ func reason() object {
 // TestBreakGlass goes from the closed record to the closed review.
 func TestBreakGlass(t *testing.T) {
 	t.Parallel()
-	s := shared(t)
+	s := start(t) // one role's token lives for 15 minutes
 	mine, other := s.create(t, person("")), s.create(t, person(""))
 	open := func(token, id string) *answer {
 		return s.do(t, nobody, "POST", "/Patient/"+id+"/$break-glass", reason(), "Authorization", token)

@@ -25,6 +25,10 @@ const (
 	nobody         = "" // no Authorization header
 )
 
+// tooLong is what nothing takes that is refused unread, even on a machine that
+// is a thousand times too slow for it.
+const tooLong = time.Minute
+
 const fhirJSON = "application/fhir+json"
 
 // object is a decoded JSON object.
@@ -32,7 +36,7 @@ type object = map[string]any
 
 func httpClient(conf *tls.Config) *http.Client {
 	return &http.Client{
-		Timeout: 60 * time.Second,
+		Timeout: patience,
 		Transport: &http.Transport{DisableCompression: true, TLSClientConfig: conf, MaxIdleConnsPerHost: 64,
 			ForceAttemptHTTP2: conf != nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

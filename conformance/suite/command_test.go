@@ -159,7 +159,7 @@ func TestKeysStatusShowsNoKey(t *testing.T) {
 func TestTokenCommandIssuesAndRevokes(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	code, stdout, stderr := command(t, "token", "--data", s.dir, "--role", "nurse", "--lifetime", "5m")
+	code, stdout, stderr := command(t, "token", "--data", s.dir, "--role", "nurse", "--lifetime", "1h")
 	if code != 0 {
 		t.Fatalf("token: %d %s", code, stderr)
 	}

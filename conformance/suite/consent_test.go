@@ -3,6 +3,7 @@ package suite
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -36,10 +37,12 @@ func TestConsentAndLabelsWithhold(t *testing.T) {
 	count(0)
 
 	var members []any
-	found := s.do(t, clinician, "GET", "/Practitioner?_count=1000&_elements=id", nil).want(200).json()
-	entries, _ := found["entry"].([]any)
-	for i := range entries {
-		members = append(members, object{"member": object{"reference": "Practitioner/" + at(found, "entry", i, "resource", "id").(string)}})
+	for _, team := range s.do(t, clinician, "GET", "/CareTeam?_count=1000&patient="+s.Patient, nil).want(200).resources() {
+		for _, p := range each(team, "participant") { // among them the demo's physician
+			if who, _ := at(p, "member", "reference").(string); strings.HasPrefix(who, "Practitioner/") {
+				members = append(members, object{"member": object{"reference": who}})
+			}
+		}
 	}
 	s.create(t, object{"resourceType": "CareTeam", "status": "active", "subject": object{"reference": "Patient/" + id}, "participant": members})
 	s.do(t, physician, "GET", "/Observation/"+open, nil).want(200)

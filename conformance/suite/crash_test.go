@@ -3,7 +3,9 @@ package suite
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,10 +38,7 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 	dir := demoData(t)
 	var lives []*acknowledged
 	for cycle := range cycles {
-		s, err := launch(dir, httpClient(nil))
-		if err != nil {
-			t.Fatalf("cycle %d: %v", cycle, err)
-		}
+		s := startOn(t, dir)
 		acks := newAcknowledged()
 		writeUntilKilled(t, s, acks, fmt.Sprintf("c%d", cycle))
 		again := startOn(t, dir)
@@ -55,9 +54,6 @@ func TestKillNineLosesNothingThatWasAcknowledged(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("after %d cycles", cycle+1)
 		}
-		if n := len(acks.patients); n == 0 || len(acks.groups) == 0 || len(acks.counters) == 0 {
-			t.Logf("cycle %d: killed before every kind of write (%d patients)", cycle, n)
-		}
 	}
 }
 
@@ -72,7 +68,13 @@ func writeUntilKilled(t *testing.T, s *server, acks *acknowledged, cycle string)
 			}
 		})
 	}
-	time.Sleep(100*time.Millisecond + rand.N(400*time.Millisecond))
+	s.until(t, "every kind of write", func() bool {
+		acks.mu.Lock()
+		defer acks.mu.Unlock()
+		whole := slices.Contains(slices.Collect(maps.Values(acks.groups)), true)
+		return len(acks.patients) > 0 && whole && len(acks.counters) > 0
+	})
+	time.Sleep(rand.N(400 * time.Millisecond))
 	s.kill()
 	wg.Wait()
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 )
 
 // binary is the built cmd/fieldseal; scratch the folder of everything that
@@ -133,7 +132,7 @@ func command(t testing.TB, args ...string) (code int, stdout, stderr string) {
 
 func commandInput(t testing.TB, in *os.File, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, binary, args...)
 	var out, errs capture

@@ -154,7 +154,7 @@ func TestSIGTERMDrains(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(startLimit))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	body := `{"resourceType":"Patient"}`
 	_, _ = io.WriteString(c, "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nExpect: 100-continue\r\n"+s.bearer(integration)+
 		fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)))
@@ -165,7 +165,7 @@ func TestSIGTERMDrains(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(startLimit); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := s.try(t, clinician, "GET", "/Patient/"+s.Patient, nil); err != nil {
 			break
 		}

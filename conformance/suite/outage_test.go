@@ -24,7 +24,7 @@ func TestVaultOutageMidStreamCutsTheAnswer(t *testing.T) {
 
 	body, err := s.slowly(t, everything, func() {
 		v.SetSealed(true)
-		s.eventually(t, 30*time.Second, "/Patient/"+id, http.StatusServiceUnavailable)
+		s.eventually(t, "/Patient/"+id, http.StatusServiceUnavailable)
 	})
 	if err == nil || json.Valid(body) {
 		t.Errorf("%d bytes came to their end: %v", len(body), err)
@@ -36,7 +36,7 @@ func TestVaultOutageMidStreamCutsTheAnswer(t *testing.T) {
 		}
 	}
 	v.SetSealed(false)
-	s.eventually(t, 60*time.Second, "/Patient/"+id, http.StatusOK)
+	s.eventually(t, "/Patient/"+id, http.StatusOK)
 	whole, err := s.slowly(t, everything, func() {})
 	if err != nil || !json.Valid(whole) || len(whole) <= len(body) {
 		t.Errorf("after the outage: %d bytes, before %d, %v", len(whole), len(body), err)
@@ -82,9 +82,9 @@ func (s *server) slowly(t *testing.T, path string, meanwhile func()) ([]byte, er
 }
 
 // eventually waits until a clinician's read of path has the status.
-func (s *server) eventually(t *testing.T, limit time.Duration, path string, status int) {
+func (s *server) eventually(t *testing.T, path string, status int) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if a := s.do(t, clinician, "GET", path, nil); a.status == status {
 			return
 		} else if time.Now().After(deadline) {

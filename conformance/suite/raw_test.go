@@ -12,7 +12,7 @@ import (
 
 // rawLimit is how long a server that does not close may leave raw waiting; every
 // answer to what the tests send comes with the end of its connection.
-const rawLimit = 30 * time.Second
+const rawLimit = time.Minute
 
 // raw sends bytes over a fresh connection and returns everything that comes
 // back until the server closes or the time is over.

@@ -52,7 +52,7 @@ func startRefused(t *testing.T, dir, reason string, args ...string) {
 	go func() { _ = s.cmd.Wait(); close(s.done) }()
 	select {
 	case <-s.done:
-	case <-time.After(startLimit):
+	case <-time.After(patience):
 		s.kill()
 		t.Fatal("a server started that should not have")
 	}
@@ -176,7 +176,7 @@ func launchBare(t *testing.T, dir string, args ...string) *server {
 	}
 	go func() { _ = s.cmd.Wait(); close(s.done) }()
 	t.Cleanup(s.kill)
-	for deadline := time.Now().Add(startLimit); s.Base == ""; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.Base == ""; time.Sleep(20 * time.Millisecond) {
 		s.Base = printedBase.FindString(s.stdout.String() + s.stderr.String())
 		select {
 		case <-s.done:
@@ -189,7 +189,7 @@ func launchBare(t *testing.T, dir string, args ...string) *server {
 	}
 	s.Tokens = map[string]string{}
 	for _, role := range []string{clinician, integration, researcher} {
-		code, stdout, stderr := command(t, "token", "--data", dir, "--role", role, "--lifetime", "5m")
+		code, stdout, stderr := command(t, "token", "--data", dir, "--role", role, "--lifetime", "1h")
 		if code != 0 {
 			t.Fatalf("token: exit code %d: %s", code, stderr)
 		}

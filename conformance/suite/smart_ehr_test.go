@@ -142,7 +142,7 @@ func TestLaunchIsUsedOnce(t *testing.T) {
 	var codes atomic.Int32
 	for _, v := range tabs {
 		wg.Go(func() {
-			if v.press(buttonAllow, nil).left.Query().Has("code") {
+			if left := v.press(buttonAllow, nil).left; left != nil && left.Query().Has("code") {
 				codes.Add(1)
 			}
 		})

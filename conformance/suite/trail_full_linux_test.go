@@ -55,7 +55,7 @@ func TestTrailThatFillsUpStopsPatientDataUntilThereIsRoom(t *testing.T) {
 // becomes waits until a path outside of the base has a status.
 func (s *server) becomes(t *testing.T, path string, status int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		r, err := s.client.Get(s.origin() + path)
 		if err != nil {
 			continue

@@ -2,7 +2,9 @@ package suite
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,10 +29,7 @@ func TestKilledTransactionsAreWholeOrAbsent(t *testing.T) {
 	l := &ledger{sent: map[string]bool{}}
 	whole, sent := 0, 0
 	for cycle := range cycles + 1 {
-		s, err := launch(dir, httpClient(nil))
-		if err != nil {
-			t.Fatalf("cycle %d: %v", cycle, err)
-		}
+		s := startOn(t, dir)
 		for name, acked := range l.sent {
 			if sent++; l.check(t, s, name, acked) {
 				whole++
@@ -48,7 +47,8 @@ func TestKilledTransactionsAreWholeOrAbsent(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(50*time.Millisecond + rand.N(300*time.Millisecond))
+		s.until(t, "a first transaction", l.acknowledged)
+		time.Sleep(rand.N(300 * time.Millisecond))
 		s.kill()
 		wg.Wait()
 	}
@@ -57,6 +57,13 @@ func TestKilledTransactionsAreWholeOrAbsent(t *testing.T) {
 		t.Errorf("none of %d transactions is there", sent)
 	}
 	t.Logf("%d of %d transactions are there", whole, sent)
+}
+
+// acknowledged reports whether a transaction was.
+func (l *ledger) acknowledged() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(slices.Collect(maps.Values(l.sent)), true)
 }
 
 // tagged is a resource with the identifier of its transaction.
