@@ -310,7 +310,8 @@ func recoveryHash(salt []byte, code string) []byte {
 	return sum[:]
 }
 
-// ChangePassword sets another password in a fresh session.
+// ChangePassword sets another password in a fresh session, and ends all others and
+// what the account gave to apps.
 func (s *Service) ChangePassword(ctx context.Context, secret, peer, old, fresh string) (newSecret string, _ Session, err error) {
 	o, err := s.begun(ctx, secret)
 	if err != nil {
@@ -334,6 +335,9 @@ func (s *Service) ChangePassword(ctx context.Context, secret, peer, old, fresh s
 	}
 	h, err := s.chosen(ctx, o.body.Account, fresh)
 	if err != nil {
+		return "", Session{}, err
+	}
+	if _, err := s.Grants.EndGrants(ctx, o.body.Account); err != nil {
 		return "", Session{}, err
 	}
 	return s.changed(ctx, o, peer, "password-changed", nil, func(c *credentials) error {

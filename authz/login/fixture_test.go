@@ -80,6 +80,9 @@ type desk struct {
 	on    repository.Table // table, or that of an engine
 	clock *keyringtest.Clock
 	rec   *recorder
+
+	ended  []string // accounts whose grants were ended
+	outage error
 }
 
 func newDesk(t *testing.T) *desk { t.Helper(); return newDeskOn(t, nil) }
@@ -100,12 +103,21 @@ func newDeskOn(t *testing.T, table repository.Table) *desk {
 
 // node is another node over the same tables.
 func (d *desk) node(accounts *account.Directory) *Service {
-	s, err := New(Options{Table: d.on, Sealer: unsealed{}, Accounts: accounts, Origin: origin, Recorder: d.rec, Gatekeeper: d.rec, Now: d.clock.Now,
+	s, err := New(Options{Table: d.on, Sealer: unsealed{}, Accounts: accounts, Origin: origin, Grants: d, Recorder: d.rec, Gatekeeper: d.rec, Now: d.clock.Now,
 		NeedsFactor: func(a account.Account) bool { return a.Roles[0] == "role:admin" }})
 	d.must(err)
 	s.cost = cost{64, 1} // what it costs is not what these tests are about
 	s.dummy = s.cost.hash("nobody", newSalt())
 	return s
+}
+
+// EndGrants notes whose grants were ended, unless there is an outage.
+func (d *desk) EndGrants(_ context.Context, account string) (int, error) {
+	if d.outage != nil {
+		return 0, d.outage
+	}
+	d.ended = append(d.ended, account)
+	return 1, nil
 }
 
 func (d *desk) must(err error) {

@@ -101,7 +101,8 @@ func (c *credentials) invites(secret string, now time.Time) bool {
 }
 
 // Accept sets the password and uses the link up, in one step: a password that is
-// refused (ErrWeak) leaves the link open. The account's sessions end.
+// refused (ErrWeak) leaves the link open. The account's sessions end, and what it
+// gave to apps.
 func (s *Service) Accept(ctx context.Context, link, peer, password string) (secret string, _ Session, err error) {
 	a, _, err := s.invited(ctx, link, peer)
 	if err != nil {
@@ -112,6 +113,9 @@ func (s *Service) Accept(ctx context.Context, link, peer, password string) (secr
 		return "", Session{}, err
 	}
 	if err := s.record(ctx, audit.Security, "password-set", "", a.Subject, peer); err != nil {
+		return "", Session{}, err
+	}
+	if _, err := s.Grants.EndGrants(ctx, a.Subject); err != nil {
 		return "", Session{}, err
 	}
 	c, err := s.change(ctx, a.Subject, func(c *credentials) error {

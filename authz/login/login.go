@@ -13,7 +13,8 @@
 // (links, recovery codes, time steps, challenges) is consumed by compare-and-set,
 // on whatever node it comes. Session rows are named by the hash of their secret
 // and sealed under it; a secret is drawn anew at each rise of privilege. A change
-// of credentials ends all other sessions of the account. Every login, refusal,
+// of credentials ends all other sessions of the account, another password what the
+// account gave to apps as well. Every login, refusal,
 // enrolment and change is an audit event before its effect. No error names what
 // was typed.
 //
@@ -70,6 +71,12 @@ type Gatekeeper interface {
 	RecordPreAuth(peer, reason string)
 }
 
+// Grants are what accounts gave to apps (authz/oauth). Whoever knew the password
+// may have given them.
+type Grants interface {
+	EndGrants(ctx context.Context, account string) (int, error)
+}
+
 // Options are what a Service needs.
 type Options struct {
 	Table    repository.Table
@@ -79,6 +86,7 @@ type Options struct {
 	Origin string
 	// NeedsFactor says which accounts must have a second factor.
 	NeedsFactor func(account.Account) bool
+	Grants      Grants
 	Recorder    audit.Recorder
 	Gatekeeper  Gatekeeper
 	Breached    *Breached        // passwords to refuse; nil: none
@@ -98,7 +106,7 @@ type Service struct {
 // New returns a Service; it panics when a required option is missing, which is a
 // wiring error. The error is about the origin.
 func New(o Options) (*Service, error) {
-	if o.Table == nil || o.Sealer == nil || o.Accounts == nil || o.NeedsFactor == nil || o.Recorder == nil || o.Gatekeeper == nil {
+	if o.Table == nil || o.Sealer == nil || o.Accounts == nil || o.NeedsFactor == nil || o.Grants == nil || o.Recorder == nil || o.Gatekeeper == nil {
 		panic("login: a required option is missing")
 	}
 	if o.Now == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 // TestSessionSecretChangesAtEachRise: whoever planted or saw the secret before
@@ -115,5 +116,36 @@ func TestSweepKeepsWhatCounts(t *testing.T) {
 	}
 	if _, _, err := d.Password(t.Context(), "", peer, "nurse", phrase); err != nil {
 		t.Errorf("credentials were swept: %v", err)
+	}
+}
+
+// TestAnotherPasswordEndsWhatAppsWereGiven: whoever knew the old one may have
+// authorised an app. Nothing is half done when that fails.
+func TestAnotherPasswordEndsWhatAppsWereGiven(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	secret, _ := d.enrolled("user:nurse")
+	d.ended = nil
+	if _, _, err := d.ChangePassword(t.Context(), secret, peer, "not the old one", "another phrase of words"); err != ErrWrong || len(d.ended) > 0 {
+		t.Errorf("with a wrong password: %v, ended %v", err, d.ended)
+	}
+	d.outage = repository.ErrUnavailable
+	if _, _, err := d.ChangePassword(t.Context(), secret, peer, phrase, "another phrase of words"); !errors.Is(err, repository.ErrUnavailable) {
+		t.Error(err)
+	}
+	link := d.invite("user:nurse")
+	if _, _, err := d.Accept(t.Context(), link, peer, "another phrase of words"); !errors.Is(err, repository.ErrUnavailable) {
+		t.Error(err)
+	}
+	if _, _, err := d.Password(t.Context(), "", peer, "nurse", phrase); err != nil {
+		t.Errorf("the password was changed all the same: %v", err)
+	}
+	d.outage = nil
+	secret, _, err := d.Accept(t.Context(), link, peer, "another phrase of words")
+	d.must(err)
+	_, _, err = d.ChangePassword(t.Context(), secret, peer, "another phrase of words", phrase)
+	d.must(err)
+	if got := strings.Join(d.ended, " "); got != "user:nurse user:nurse" {
+		t.Errorf("ended of: %s", got)
 	}
 }

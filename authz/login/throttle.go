@@ -96,12 +96,17 @@ func network(peer string) string {
 // through, or returns ErrTooMany. account may be any text.
 func (s *Service) attempt(ctx context.Context, account, peer string) error {
 	net := network(peer)
-	if err := s.count(ctx, ofPair, s.pairKey(throttlePrefix, account, net)); err != nil {
-		return s.throttled(err, peer)
-	}
 	known, err := s.known(ctx, account, net)
-	if err != nil || known {
+	if err != nil {
 		return err
+	}
+	if !known { // a network that waits already leaves no row of every name it thinks of
+		if _, err := s.counted(ctx, s.throttleKey(ofNetwork.kind, net)); err != nil {
+			return s.throttled(err, peer)
+		}
+	}
+	if err := s.count(ctx, ofPair, s.pairKey(throttlePrefix, account, net)); err != nil || known {
+		return s.throttled(err, peer)
 	}
 	if err = s.count(ctx, ofNetwork, s.throttleKey(ofNetwork.kind, net)); err == nil {
 		err = s.count(ctx, ofAccount, s.throttleKey(ofAccount.kind, account))
@@ -116,34 +121,51 @@ func (s *Service) throttled(err error, peer string) error {
 	return err
 }
 
+// tally is a stored count.
+type tally struct {
+	attemptsRow
+	revision uint64
+}
+
+// counted reads a count, or returns ErrTooMany while there must be no attempt.
+func (s *Service) counted(ctx context.Context, key []byte) (r tally, err error) {
+	r.Format = format
+	stored, err := s.Table.Get(ctx, key)
+	switch {
+	case errors.Is(err, repository.ErrNotFound):
+	case err != nil:
+		return r, fmt.Errorf("reading a count of logins: %w", err)
+	case json.Unmarshal(stored.Value, &r.attemptsRow) != nil || r.Format != format:
+		return r, fmt.Errorf("stored count of logins: %w", repository.ErrCorrupt)
+	}
+	r.revision = stored.Revision
+	now := s.Now()
+	if r.Keep <= now.Unix() {
+		r.attemptsRow = attemptsRow{Format: format}
+	}
+	if now.UnixMilli() < r.Until {
+		return r, ErrTooMany
+	}
+	return r, nil
+}
+
 func (s *Service) count(ctx context.Context, l limit, key []byte) error {
 	for {
-		r := attemptsRow{Format: format}
-		stored, err := s.Table.Get(ctx, key)
-		switch {
-		case errors.Is(err, repository.ErrNotFound):
-		case err != nil:
-			return fmt.Errorf("reading a count of logins: %w", err)
-		case json.Unmarshal(stored.Value, &r) != nil || r.Format != format:
-			return fmt.Errorf("stored count of logins: %w", repository.ErrCorrupt)
+		r, err := s.counted(ctx, key)
+		if err != nil {
+			return err
 		}
 		now := s.Now()
-		if r.Keep <= now.Unix() {
-			r = attemptsRow{Format: format}
-		}
-		if now.UnixMilli() < r.Until {
-			return ErrTooMany
-		}
 		r.Count++
 		if over := r.Count - l.free; over >= 0 {
 			r.Until = now.Add(min(l.longest, time.Second<<min(over, 20))).UnixMilli()
 		}
 		r.Keep = now.Add(forgotten).Unix()
-		value, err := json.Marshal(r)
+		value, err := json.Marshal(r.attemptsRow)
 		if err != nil {
 			return fmt.Errorf("encoding a count of logins: %w", err)
 		}
-		if _, err = s.Table.PutIf(ctx, key, value, stored.Revision); !errors.Is(err, repository.ErrConflict) {
+		if _, err = s.Table.PutIf(ctx, key, value, r.revision); !errors.Is(err, repository.ErrConflict) {
 			return err
 		}
 	}

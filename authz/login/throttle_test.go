@@ -94,3 +94,28 @@ func TestParallelGuessesAreAllCounted(t *testing.T) {
 		t.Errorf("%d of 32 parallel guesses were checked", n)
 	}
 }
+
+// TestWaitingNetworkLeavesNoRows: names without end from one network cost no
+// storage.
+func TestWaitingNetworkLeavesNoRows(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	rows := func() (n int) {
+		for _, err := range d.table.Scan(t.Context(), []byte(throttlePrefix)) {
+			d.must(err)
+			n++
+		}
+		return n
+	}
+	try := func(from int) {
+		for i := range 100 {
+			_, _, _ = d.Password(t.Context(), "", other, fmt.Sprintf("user%d", from+i), "Winter2026!!")
+		}
+	}
+	try(0)
+	before := rows()
+	try(1000)
+	if got := rows(); got != before {
+		t.Errorf("%d rows became %d", before, got)
+	}
+}

@@ -123,12 +123,33 @@ func (o *Office) changeAccount(ctx context.Context, a Actor, in ChangeRequest) (
 	return after, err
 }
 
-// change stores a change and ends the tokens of the account.
+// change stores a change and ends the tokens of the account. One that is disabled
+// is out for good: enabled again it logs in and authorises anew.
 func (o *Office) change(ctx context.Context, subject string, after *account.Account, f func(*account.Account) error) (err error) {
 	if *after, err = o.Accounts.Change(ctx, subject, f); err != nil {
 		return err
 	}
+	if after.Disabled {
+		return o.shutOut(ctx, subject)
+	}
 	_, err = o.Tokens.RevokeAccount(ctx, subject)
+	return err
+}
+
+// shutOut ends the sessions of an account and all that it gave to apps.
+func (o *Office) shutOut(ctx context.Context, subject string) error {
+	if err := o.Credentials.EndAll(ctx, subject); err != nil {
+		return err
+	}
+	return o.endTokens(ctx, subject)
+}
+
+// endTokens ends every token of an account: first what new ones come from.
+func (o *Office) endTokens(ctx context.Context, subject string) error {
+	if _, err := o.Grants.EndGrants(ctx, subject); err != nil {
+		return err
+	}
+	_, err := o.Tokens.RevokeAccount(ctx, subject)
 	return err
 }
 

@@ -30,6 +30,7 @@ type desk struct {
 	issuer  *token.Issuer
 	trail   *memory
 	clock   time.Time
+	ended   []string // accounts whose grants were ended
 	revoked []string
 	book    *glass.Book
 }
@@ -77,6 +78,11 @@ func (d *desk) RevokeAccount(_ context.Context, subject string) (int, error) {
 	return 1, nil
 }
 
+func (d *desk) EndGrants(_ context.Context, subject string) (int, error) {
+	d.ended = append(d.ended, subject)
+	return 1, nil
+}
+
 func (d *desk) RevokeClient(_ context.Context, id string) (int, error) {
 	d.revoked = append(d.revoked, id)
 	return 2, nil
@@ -98,7 +104,7 @@ func newDesk(t *testing.T, twoPersons bool) *desk {
 	d.issuer, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: ring.StorageID, AllowDemo: true, Now: now})
 	d.must(err)
 	d.book = glass.NewBook(keyringtest.NewTable(), ring, now)
-	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Glasses: d.book, Credentials: &people{}, Signing: d,
+	d.Office = New(Options{Policies: policies, Accounts: account.NewDirectory(keyringtest.NewTable(), ring), Trail: d.trail, Resources: d, Tokens: d, Grants: d, Glasses: d.book, Credentials: &people{}, Signing: d,
 		Clients: client.New(client.Options{Table: keyringtest.NewTable(), PRF: ring.StorageID, CheckKeys: func([]byte) error { return nil }, CheckKeysURL: func(string) error { return nil }}),
 
 		PRF: func(typ, id string) [16]byte { return ring.StorageID(typ, id) }, TwoPersons: twoPersons, Now: now})

@@ -40,7 +40,7 @@ func (o *Office) link(ctx context.Context, a Actor, in LinkRequest) (any, error)
 	return after, err
 }
 
-// unlink ends it, with every token of the account.
+// unlink ends it, with every session and token of the account.
 func (o *Office) unlink(ctx context.Context, a Actor, in LinkRequest) (any, error) {
 	before, err := o.linkable(ctx, a, in)
 	if err != nil {
@@ -52,7 +52,7 @@ func (o *Office) unlink(ctx context.Context, a Actor, in LinkRequest) (any, erro
 	var after account.Account
 	err = o.did(ctx, a, "account-unlink", in.describe(), func() (err error) {
 		if after, err = o.Accounts.Unlink(ctx, in.Subject, in.Identity); err == nil {
-			_, err = o.Tokens.RevokeAccount(ctx, in.Subject)
+			err = o.shutOut(ctx, in.Subject)
 		}
 		return err
 	})

@@ -86,6 +86,13 @@ type Tokens interface {
 	RevokeClient(ctx context.Context, client string) (int, error)
 }
 
+// Grants are what accounts gave to apps (authz/oauth).
+type Grants interface {
+	// EndGrants ends all that an account gave: refresh tokens, codes under way and
+	// access tokens.
+	EndGrants(ctx context.Context, account string) (int, error)
+}
+
 // Reasoner adds what a part of the decision beside rules and consents has to
 // say.
 type Reasoner interface {
@@ -99,6 +106,7 @@ type Options struct {
 	Trail       Trail
 	Resources   Resources
 	Tokens      Tokens
+	Grants      Grants
 	Glasses     Glasses
 	Credentials Credentials
 	Clients     *client.Registry

@@ -71,7 +71,7 @@ func (o *Office) resetPerson(ctx context.Context, a Actor, in PersonRequest) (ou
 		if err := o.Credentials.Reset(ctx, in.Subject); err != nil {
 			return err
 		}
-		if _, err := o.Tokens.RevokeAccount(ctx, in.Subject); err != nil {
+		if err := o.endTokens(ctx, in.Subject); err != nil {
 			return err
 		}
 		out, err = o.invite(ctx, a, in)
@@ -81,13 +81,7 @@ func (o *Office) resetPerson(ctx context.Context, a Actor, in PersonRequest) (ou
 }
 
 func (o *Office) logoutPerson(ctx context.Context, a Actor, in PersonRequest) (any, error) {
-	return o.toPerson(ctx, a, in, "account-logout", func() error {
-		if err := o.Credentials.EndAll(ctx, in.Subject); err != nil {
-			return err
-		}
-		_, err := o.Tokens.RevokeAccount(ctx, in.Subject)
-		return err
-	})
+	return o.toPerson(ctx, a, in, "account-logout", func() error { return o.shutOut(ctx, in.Subject) })
 }
 
 func (o *Office) unlockPerson(ctx context.Context, a Actor, in PersonRequest) (any, error) {

@@ -72,8 +72,10 @@ func TestOfficersInviteAndReset(t *testing.T) {
 	if got := strings.Join(d.people().calls, ", "); got != "invite user:nurse, reset user:nurse, invite user:nurse, end user:nurse, unlock user:nurse" {
 		t.Error(got)
 	}
-	if got := strings.Join(d.revoked, " "); got != "user:nurse user:nurse" {
-		t.Errorf("tokens were revoked of: %s", got)
+	for name, of := range map[string][]string{"tokens": d.revoked, "grants": d.ended} {
+		if got := strings.Join(of, " "); got != "user:nurse user:nurse" {
+			t.Errorf("%s were ended of: %s", name, got)
+		}
 	}
 	for _, op := range []string{"user/invite", "user/reset", "user/logout", "user/unlock"} {
 		d.people().calls = nil

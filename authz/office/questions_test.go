@@ -134,6 +134,9 @@ func TestAccountsAreChangedOnTheRecord(t *testing.T) {
 	if len(rec.Roles) > 0 || !slices.Equal(rec.Groups, []string{"group:b"}) || !rec.Disabled || !slices.Equal(d.revoked, []string{"user:new"}) {
 		t.Errorf("%+v, tokens revoked of %v", rec, d.revoked)
 	}
+	if got := strings.Join(d.people().calls, ", "); got != "end user:new" || !slices.Equal(d.ended, []string{"user:new"}) {
+		t.Errorf("who was disabled keeps sessions or grants: %s, %v", got, d.ended)
+	}
 	e := d.trail.last("account-change")
 	if e == nil || !strings.Contains(e.Reason, "from user:new with roles [role:nurse]") || !strings.Contains(e.Reason, "to user:new with roles []") || !strings.Contains(e.Reason, "disabled") {
 		t.Errorf("%+v", e)

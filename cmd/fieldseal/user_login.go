@@ -55,13 +55,13 @@ func newUserInvite() *cobra.Command {
 }
 
 func newUserReset() *cobra.Command {
-	return newPerson("user/reset", "reset ACCOUNT", "Take password and factors of a person, end sessions and tokens, and make a new link",
+	return newPerson("user/reset", "reset ACCOUNT", "Take password and factors of a person, end sessions, tokens and what apps were given, and make a new link",
 		"For a lost or stolen second factor. Make sure first who asks: whoever has the link is the account.",
 		"  fieldseal user reset --data DIR --reason 'phone lost, seen in person' user:ann", printInvitation)
 }
 
 func newUserLogout() *cobra.Command {
-	return newPerson("user/logout", "logout ACCOUNT", "End all sessions and tokens of an account", "",
+	return newPerson("user/logout", "logout ACCOUNT", "End all sessions and tokens of an account, and what it gave to apps", "",
 		"  fieldseal user logout --data DIR --reason 'left a terminal open' user:ann", printDone)
 }
 

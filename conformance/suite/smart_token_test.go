@@ -200,6 +200,31 @@ func TestRevocationEndsWhatARefreshTokenGave(t *testing.T) {
 	a.token(t, a.refresh(second.text("refresh_token"), "")).refused("a revoked token", http.StatusBadRequest, "invalid_grant")
 }
 
+// TestResetAndLogoutEndWhatAppsWereGiven: whoever took a phone has refresh tokens
+// of its apps. A disabled account that is enabled again has none either.
+func TestResetAndLogoutEndWhatAppsWereGiven(t *testing.T) {
+	t.Parallel()
+	s := shared(t)
+	a := newApp(t, s)
+	for name, operate := range map[string]func(account string) [][]string{
+		"reset":  func(account string) [][]string { return [][]string{{"reset", account}} },
+		"logout": func(account string) [][]string { return [][]string{{"logout", account}} },
+		"disable": func(account string) [][]string {
+			return [][]string{{"change", account, "--disable"}, {"change", account, "--enable"}}
+		},
+	} {
+		doctor := s.newDoctor(t)
+		got := doctor.authorize(t, a, "offline_access user/Patient.rs", nil)
+		for _, args := range operate(doctor.account) {
+			if code, _, stderr := command(t, append([]string{"user"}, append(args, "--data", s.dir, "--reason", "phone lost")...)...); code != 0 {
+				t.Fatal(stderr)
+			}
+		}
+		s.refusesSoon(t, got.text("access_token"))
+		a.token(t, a.refresh(got.text("refresh_token"), "")).refused(name, http.StatusBadRequest, "invalid_grant")
+	}
+}
+
 // TestIDTokenVerifiesByThePublishedKeys: OpenID Connect Core §3.1.3.7, and the
 // user that it names is readable (access.md, SMART 10).
 func TestIDTokenVerifiesByThePublishedKeys(t *testing.T) {

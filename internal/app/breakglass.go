@@ -8,6 +8,7 @@ import (
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz/glass"
 	"github.com/fieldseal/fieldseal/internal/adminapi"
+	"github.com/fieldseal/fieldseal/internal/config"
 )
 
 // BreakGlassList implements adminapi.Backend. It names patients, so that it
@@ -26,6 +27,11 @@ func (a *App) BreakGlassList(ctx context.Context) ([]adminapi.Emergency, error) 
 
 // BreakGlassReview implements adminapi.Backend.
 func (a *App) BreakGlassReview(ctx context.Context, r adminapi.ReviewRequest) (glass.Record, error) {
+	if a.cfg.Profile == config.Production { // a reviewer who is nobody's account is no second person
+		if _, err := a.office.AdmitLocal(ctx, adminapi.ProcessUser(), r.By); err != nil {
+			return glass.Record{}, err
+		}
+	}
 	ev := a.operatorEvent(audit.Security, "break-glass-review", audit.Update)
 	ev.Reason, ev.Query = string(r.Decision), "grant="+r.ID+"&by="+r.By
 	if err := a.record(ctx, ev); err != nil {

@@ -25,7 +25,7 @@ func (a *App) openLogin() error {
 	}
 	a.login, err = login.New(login.Options{Table: a.store.Table("login"), Sealer: a.ring, Accounts: a.accounts,
 		Origin: base.Scheme + "://" + base.Host, NeedsFactor: func(rec account.Account) bool { return a.office.NeedsFactor(rec) },
-		Recorder: a.trail, Gatekeeper: a.trail, Breached: breached})
+		Grants: grants{a}, Recorder: a.trail, Gatekeeper: a.trail, Breached: breached})
 	if err != nil {
 		return err
 	}

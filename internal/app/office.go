@@ -21,7 +21,7 @@ func (a *App) openOffice() (err error) {
 	}
 	a.clients = client.New(client.Options{Table: a.store.Table("oauth"), PRF: a.ring.StorageID, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL})
 	a.office = office.New(office.Options{Policies: a.policies, Accounts: a.accounts, Trail: a.trail, Resources: resources{a},
-		Tokens: a.tokens, Glasses: a.glasses, Credentials: credentials{a.login}, Clients: a.clients, Signing: signing{a}, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
+		Tokens: a.tokens, Grants: grants{a}, Glasses: a.glasses, Credentials: credentials{a.login}, Clients: a.clients, Signing: signing{a}, PRF: func(typ, id string) [16]byte { return a.ring.StorageID(typ, id) },
 		TwoPersons: a.cfg.Profile == config.Production})
 	return nil
 }
@@ -32,6 +32,15 @@ type signing struct{ *App }
 // RotateSigningKey implements office.Signing.
 func (s signing) RotateSigningKey(ctx context.Context) (string, time.Time, error) {
 	return s.oauth.RotateSigningKey(ctx)
+}
+
+// grants are the authorization server's, which is there later than office and
+// login.
+type grants struct{ *App }
+
+// EndGrants implements office.Grants.
+func (g grants) EndGrants(ctx context.Context, account string) (int, error) {
+	return g.oauth.EndGrants(ctx, account)
 }
 
 // resources tell facts to the office.

@@ -24,7 +24,7 @@ type accountView struct {
 
 // done are what the account page says after a change, by the word in its
 // address.
-var done = map[string]string{"password": "Your password was changed. Other sessions were ended.", "removed": "The factor was removed. Other sessions were ended."}
+var done = map[string]string{"password": "Your password was changed. Other sessions were ended, and apps lost their access.", "removed": "The factor was removed. Other sessions were ended."}
 
 // member reports whether somebody is logged in, or leads to the login.
 func (v *visit) member() bool {

@@ -240,13 +240,9 @@ func (p *Pages) Renew(ctx context.Context, old token.Claims) (token.Claims, erro
 // decide takes the answer of a consent form: bound to this request, session and
 // patient, and used once.
 func (q *asking) decide() (*oauth.Decision, error) {
-	f, ok := q.proven(q.form("form"))
+	f, claims, ok := q.proven(q.form("form"))
 	if !ok {
 		return nil, q.outdated()
-	}
-	claims, err := q.claimsFor(f.patient, q.asked.Scopes)
-	if err != nil {
-		return nil, err
 	}
 	granted, ok := chosen(offers(claims.Scopes), q.r.PostForm)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 )
 
@@ -301,6 +302,24 @@ func TestConsentFormIsNotReplayed(t *testing.T) {
 	}
 	if codes != 1 {
 		t.Errorf("%d codes of one form", codes)
+	}
+}
+
+// TestConsentIsForWhatWasOffered: boxes are numbered, so that a delegation which
+// changes while somebody reads must not change what they stand for.
+func TestConsentIsForWhatWasOffered(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.as("user:mum").get(authorizeURL("patient/*.rs")).submit(`class="list people"`, "patient", "p2")
+	action, form := b.form("decide")
+	form.Set("answer", "allow")
+	_, err := h.accounts.Change(t.Context(), "user:mum", func(a *account.Account) error {
+		a.Delegations[0].Scopes = []string{"patient/Condition.rs", "patient/Patient.rs"}
+		return nil
+	})
+	h.must(err)
+	if b.postForm(action, form); b.status != http.StatusConflict || b.location() != "" {
+		t.Errorf("%d %s", b.status, b.location())
 	}
 }
 

@@ -168,7 +168,7 @@ func (q *asking) consent(patient string, who person) error {
 	if err != nil {
 		return q.noPatient()
 	}
-	c := consentView{asking: q, Form: q.prove(patient), Person: who, Offers: offers(claims.Scopes)}
+	c := consentView{asking: q, Form: q.prove(patient, claims.Scopes), Person: who, Offers: offers(claims.Scopes)}
 	c.Writes = slices.ContainsFunc(c.Offers, func(o offer) bool { return o.Changes })
 	if u, err := url.Parse(q.r.URL.Query().Get("redirect_uri")); err == nil {
 		c.Host = u.Host

@@ -145,7 +145,7 @@ func newHouse(t *testing.T, change ...func(*Options)) *house {
 	var err error
 	h.tokens, err = token.New(token.Options{Table: keyringtest.NewTable(), StorageID: prf, Now: h.clock.Now})
 	h.must(err)
-	h.login, err = login.New(login.Options{Table: keyringtest.NewTable(), Sealer: unsealed{}, Accounts: h.accounts, Origin: origin, Recorder: h.rec, Gatekeeper: h.rec,
+	h.login, err = login.New(login.Options{Table: keyringtest.NewTable(), Sealer: unsealed{}, Accounts: h.accounts, Origin: origin, Grants: h, Recorder: h.rec, Gatekeeper: h.rec,
 		Now: h.clock.Now, NeedsFactor: func(a account.Account) bool { return a.Roles[0] == "role:admin" }})
 	h.must(err)
 	table := keyringtest.NewTable()
@@ -164,6 +164,11 @@ func newHouse(t *testing.T, change ...func(*Options)) *house {
 	h.must(err)
 	h.Handler = p.Handler(h.server)
 	return h
+}
+
+// EndGrants implements login.Grants.
+func (h *house) EndGrants(ctx context.Context, account string) (int, error) {
+	return h.server.EndGrants(ctx, account)
 }
 
 func (h *house) must(err error) {

@@ -25,8 +25,8 @@ type usedRow struct {
 	Keep   int64 `json:"keep"`
 }
 
-// consentForm is what a consent form is bound to, beside its request and its
-// session.
+// consentForm is what a consent form is bound to, beside its request, its session
+// and what it offers.
 type consentForm struct {
 	id      string
 	made    string // seconds
@@ -34,26 +34,32 @@ type consentForm struct {
 }
 
 // prove makes the value that a consent form carries.
-func (q *asking) prove(patient string) string {
+func (q *asking) prove(patient string, offered []string) string {
 	f := consentForm{token.Draw("")[:22], strconv.FormatInt(q.Now().Unix(), 10), patient}
-	return strings.Join([]string{f.id, f.made, f.patient, q.proofOf(f)}, "~")
+	return strings.Join([]string{f.id, f.made, f.patient, q.proofOf(f, offered)}, "~")
 }
 
-func (q *asking) proofOf(f consentForm) string {
-	return q.proof("pages-consent", f.id, f.made, f.patient, q.session.CSRF, q.session.Account, bare(q.r.URL))
+// proofOf covers the scopes that the page offered, since its boxes are numbered:
+// what an account may do can change while somebody reads.
+func (q *asking) proofOf(f consentForm, offered []string) string {
+	return q.proof("pages-consent", append([]string{f.id, f.made, f.patient, q.session.CSRF, q.session.Account, bare(q.r.URL)}, offered...)...)
 }
 
-// proven reads the value again. It is false for one that was altered, is too
-// old, or was made for another request, session or person.
-func (q *asking) proven(value string) (f consentForm, ok bool) {
+// proven reads the value again, and returns the claims that it was made for with
+// the scopes that it offered. It is false for one that was altered, is too old, or
+// was made for another request, session, person or offer.
+func (q *asking) proven(value string) (f consentForm, claims token.Claims, ok bool) {
 	parts := strings.Split(value, "~")
 	if len(parts) != 4 {
-		return f, false
+		return f, claims, false
 	}
 	f = consentForm{parts[0], parts[1], parts[2]}
 	made, err := strconv.ParseInt(f.made, 10, 64)
-	age := q.Now().Sub(time.Unix(made, 0))
-	return f, err == nil && age >= -time.Minute && age <= formLife && equal(parts[3], q.proofOf(f))
+	if age := q.Now().Sub(time.Unix(made, 0)); err != nil || age < -time.Minute || age > formLife {
+		return f, claims, false
+	}
+	claims, err = q.claimsFor(f.patient, q.asked.Scopes)
+	return f, claims, err == nil && equal(parts[3], q.proofOf(f, claims.Scopes))
 }
 
 // use reports whether the form is used for the first time, on whatever node.
