@@ -141,6 +141,14 @@ func TestMetaAndValidateOperations(t *testing.T) {
 	if at(m, "parameter", 0, "valueMeta", "tag") != nil || at(m, "parameter", 0, "valueMeta", "versionId") != "3" {
 		t.Errorf("%v", m)
 	}
+	for _, used := range []string{"/Patient/$meta", "/$meta"} {
+		m := s.do(t, clinician, "GET", used, nil).want(200).json()
+		if at(m, "parameter", 0, "name") != "return" || at(m, "parameter", 0, "valueMeta", "versionId") != nil {
+			t.Errorf("%s: %v", used, m)
+		}
+		s.do(t, admin, "POST", used, nil).outcome(403)
+		s.do(t, clinician, "DELETE", used, nil).outcome(405)
+	}
 	s.do(t, clinician, "GET", path+"/$meta-add", nil).outcome(405)
 	for _, role := range []string{nurse, researcher, patient, admin} {
 		s.do(t, role, "POST", path+"/$meta-add", parameters("meta", "valueMeta", tag)).outcome(403)
@@ -160,6 +168,9 @@ func TestOperationsAreStatedAndDefined(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
 	m := s.do(t, nobody, "GET", "/metadata", nil).want(200).json()
+	if got := each(each(m, "rest")[0], "operation"); len(got) != 1 || got[0]["definition"] != "http://hl7.org/fhir/OperationDefinition/Resource-meta" {
+		t.Errorf("on the system: %v", got)
+	}
 	n := 0
 	for _, r := range each(each(m, "rest")[0], "resource") {
 		for _, o := range each(r, "operation") {
@@ -181,7 +192,7 @@ func TestOperationsAreStatedAndDefined(t *testing.T) {
 		method, path string
 		status       int
 	}{{"GET", "/Patient/$nonsense", 400}, {"POST", "/Patient/$nonsense", 400}, {"GET", "/Patient/x/$nonsense", 400}, {"POST", "/Patient/x/$nonsense", 400},
-		{"GET", "/Observation/x/$everything", 404}, {"POST", "/Observation/$everything", 404}, {"GET", "/AuditEvent/x/$meta", 404}} {
+		{"GET", "/Observation/x/$everything", 404}, {"POST", "/Observation/$everything", 404}, {"GET", "/$everything", 404}, {"GET", "/$nonsense", 400}, {"GET", "/AuditEvent/x/$meta", 404}} {
 		var body any
 		if c.method == http.MethodPost {
 			body = parameters()

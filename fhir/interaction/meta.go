@@ -11,8 +11,11 @@ import (
 	"github.com/fieldseal/fieldseal/repository"
 )
 
-// metaOf answers $meta on a resource (R4 resource-operation-meta.html).
+// metaOf answers $meta (R4 resource-operation-meta.html).
 func (s *Service) metaOf(ctx context.Context, c Call, in *invocation) (*Answer, error) {
+	if in.ID == "" {
+		return s.metaUsed(ctx, c, in)
+	}
 	g, err := s.decide(ctx, c, &in.ev, authz.Read, in.Type)
 	if err != nil {
 		return nil, err
@@ -53,6 +56,10 @@ func metaParameters(c Call, r *fhir.Resource) []byte {
 	if m := r.Root().Member("meta"); m != nil {
 		meta = m.Clone()
 	}
+	return metaResult(meta)
+}
+
+func metaResult(meta fhir.Node) []byte {
 	root := fhir.NewObject(fhir.NewString("Parameters").Named("resourceType"),
 		fhir.NewArray(fhir.NewObject(fhir.NewString("return").Named("name"), meta.Named("valueMeta"))).Named("parameter"))
 	return root.AppendJSON(nil)
@@ -167,6 +174,11 @@ func addMeta(root *fhir.Node, name string, v *fhir.Node) bool {
 		root.Append(fhir.NewObject().Named("meta"))
 		meta = root.Member("meta")
 	}
+	return addTo(meta, name, v)
+}
+
+// addTo adds to one list of a meta what is not in it yet.
+func addTo(meta *fhir.Node, name string, v *fhir.Node) bool {
 	if meta.Member(name) == nil {
 		meta.Append(fhir.NewArray().Named(name))
 	}

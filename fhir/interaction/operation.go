@@ -13,6 +13,7 @@ import (
 type Operation struct {
 	Code     string
 	Types    []string // nil: every resource type but AuditEvent
+	System   bool     // may be invoked on the system
 	Type     bool     // may be invoked on the type
 	Instance bool     // may be invoked on a resource
 	Changes  bool     // something that is stored: by POST only
@@ -28,7 +29,7 @@ var operations = []Operation{
 	{Code: "everything", Types: []string{"Patient"}, Type: true, Instance: true, run: (*Service).everything},
 	{Code: "everything", Types: []string{"Encounter"}, Instance: true, run: (*Service).everything},
 	{Code: "lastn", Types: []string{"Observation"}, Type: true, run: (*Service).lastn},
-	{Code: "meta", Instance: true, run: (*Service).metaOf},
+	{Code: "meta", System: true, Type: true, Instance: true, run: (*Service).metaOf},
 	{Code: "meta-add", Instance: true, Changes: true, run: (*Service).changeMeta},
 	{Code: "meta-delete", Instance: true, Changes: true, run: (*Service).changeMeta},
 	{Code: "validate", Type: true, Instance: true, run: (*Service).validate},
@@ -48,7 +49,7 @@ func (o *Operation) Serves(resourceType string) bool {
 // Invocation says what was invoked, and with what. Body is Parameters, or the
 // resource itself where the operation takes one; nil when there is none.
 type Invocation struct {
-	Code, Type string
+	Code, Type string // the type is empty on the system
 	ID         string // empty on the type
 	Query      string
 	Body       []byte
@@ -65,7 +66,10 @@ type invocation struct {
 
 // path is where the operation was invoked, below the base.
 func (in *invocation) path() string {
-	if in.ID == "" {
+	switch {
+	case in.Type == "":
+		return "$" + in.Code
+	case in.ID == "":
 		return in.Type + "/$" + in.Code
 	}
 	return in.Type + "/" + in.ID + "/$" + in.Code
@@ -100,7 +104,7 @@ func (s *Service) operate(ctx context.Context, c Call, in *invocation) (*Answer,
 
 // invoked finds the operation and reads what it was invoked with.
 func (s *Service) invoked(c Call, in *invocation) (*Operation, error) {
-	if !s.Definitions.IsResource(in.Type) {
+	if in.Type != "" && !s.Definitions.IsResource(in.Type) {
 		return nil, fail(NotFound, nil, "unknown resource type")
 	}
 	op := servedOperation(in.Invocation)
@@ -140,11 +144,21 @@ func notServedHere() *Failure {
 func servedOperation(in Invocation) *Operation {
 	for i := range operations {
 		o := &operations[i]
-		if o.Code == in.Code && o.Serves(in.Type) && (in.ID == "" && o.Type || in.ID != "" && o.Instance) {
+		if o.Code == in.Code && o.Serves(in.Type) && o.servedAt(in) {
 			return o
 		}
 	}
 	return nil
+}
+
+func (o *Operation) servedAt(in Invocation) bool {
+	switch {
+	case in.Type == "":
+		return o.System
+	case in.ID == "":
+		return o.Type
+	}
+	return o.Instance
 }
 
 // operationDefinition is the definition of a served operation, the official one

@@ -21,7 +21,7 @@ func operationRoutes() (all []route) {
 		if !o.Changes {
 			methods = slices.Concat(get, post)
 		}
-		for path, served := range map[string]bool{"/:type/$" + o.Code: o.Type, "/:type/:id/$" + o.Code: o.Instance} {
+		for path, served := range map[string]bool{"/$" + o.Code: o.System, "/:type/$" + o.Code: o.Type, "/:type/:id/$" + o.Code: o.Instance} {
 			if served && !slices.ContainsFunc(all, func(r route) bool { return r.path == path }) {
 				all = append(all, route{methods: methods, path: path, operation: true, run: operate(o.Code)})
 			}

@@ -27,6 +27,11 @@ func (a *App) served(catalog *search.Catalog) conformance.Served {
 			out.Compartments = append(out.Compartments, c)
 		}
 	}
+	for _, o := range interaction.Operations() {
+		if o.System {
+			out.Operations = append(out.Operations, o.Code)
+		}
+	}
 	reverse := revIncludes(catalog)
 	var all, readOnly []string
 	var able conformance.Resource
