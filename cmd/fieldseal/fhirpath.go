@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fieldseal/fieldseal/conformance/profile"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/conformance/validation"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -21,6 +22,7 @@ import (
 
 func newFHIRPath() *cobra.Command {
 	var file string
+	var definitions []string
 	var batch bool
 	c := &cobra.Command{Use: "fhirpath [EXPRESSION]", Short: "Evaluate a FHIRPath expression on a resource",
 		Long: `Evaluate a FHIRPath expression (N1, as FHIR R4 uses it) on a resource in a
@@ -30,7 +32,8 @@ dateTime, time, Quantity. An error goes to standard error, with exit 1.
 
 The expression is checked against the type of the resource: an element that the
 type does not have is an error. Value sets are answered from the definitions of
-R4; resolve() finds what is in the resource itself. No server is asked.
+R4 and of --definitions, and so are the profiles of conformsTo(); resolve() finds
+what is in the resource itself. No server is asked.
 
 With --batch, each line of standard input is
   {"expression":"name.given","context":"patient.json"}
@@ -38,6 +41,8 @@ With --batch, each line of standard input is
   {"result":[{"type":"string","value":"Peter"}]}   or   {"error":"…"}`,
 		Example: `  fieldseal fhirpath '2 + 2'
   fieldseal fhirpath --context patient.json "name.where(use = 'official').given"
+  fieldseal fhirpath --definitions us-core/ --context patient.json \\
+    "conformsTo('http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient')"
   fieldseal fhirpath --batch < expressions.ndjson > results.ndjson`,
 		Args: func(c *cobra.Command, args []string) error {
 			if batch {
@@ -46,9 +51,10 @@ With --batch, each line of standard input is
 			return cobra.ExactArgs(1)(c, args)
 		}}
 	c.Flags().StringVar(&file, "context", "", "`FILE` with the resource, as FHIR JSON")
+	c.Flags().StringArrayVar(&definitions, "definitions", nil, "StructureDefinitions, ValueSets and CodeSystems as FHIR JSON: a `PATH` of a file or folder; may be repeated")
 	c.Flags().BoolVar(&batch, "batch", false, "read expressions as JSON lines from standard input")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		p, err := newPathRunner()
+		p, err := newPathRunner(definitions...)
 		if err != nil {
 			return err
 		}
@@ -89,12 +95,16 @@ type pathRunner struct {
 	contexts map[string]*fhir.Resource
 }
 
-func newPathRunner() (*pathRunner, error) {
-	terms, err := terminology.New(terminology.Options{})
+func newPathRunner(paths ...string) (*pathRunner, error) {
+	defs, err := readDefinitions(paths)
 	if err != nil {
 		return nil, err
 	}
-	return &pathRunner{terms: terms, profiles: &pathProfiles{validation.New(definition.Default())},
+	terms, err := terminology.New(terminology.Options{Source: defs})
+	if err != nil {
+		return nil, err
+	}
+	return &pathRunner{terms: terms, profiles: &pathProfiles{validation.New(definition.Default()), profile.Checker{Source: defs, Terminology: terms}},
 		compiled: map[[2]string]*fhirpath.Expression{}, contexts: map[string]*fhir.Resource{}}, nil
 }
 
@@ -213,22 +223,17 @@ func (p *pathRunner) line(ctx context.Context, line []byte) ([]byte, error) {
 }
 
 // pathProfiles knows the structures of the types of R4, to which a resource
-// conforms when it is of the type and valid.
-type pathProfiles struct{ validator *validation.Validator }
-
-var errUnknownStructure = errors.New("fhirpath: an unknown structure")
+// conforms when it is of the type and valid, and the profiles of --definitions.
+type pathProfiles struct {
+	validator *validation.Validator
+	profiles  profile.Checker
+}
 
 // Conforms implements fhirpath.Profiles.
-func (p *pathProfiles) Conforms(_ context.Context, structure string, e *fhirpath.Element) (bool, error) {
-	t := fhirpath.BaseStructure(structure)
-	if t == nil {
-		return false, errUnknownStructure
-	}
-	if !e.Is(t) {
-		return false, nil
-	}
-	if e.Definition().Kind != definition.Resource {
-		return true, nil
+func (p *pathProfiles) Conforms(ctx context.Context, structure string, e *fhirpath.Element) (bool, error) {
+	ok, err := p.profiles.Conforms(ctx, structure, e)
+	if !ok || err != nil || e.Definition().Kind != definition.Resource {
+		return ok, err
 	}
 	root := e.Node().Clone()
 	dropComments(&root)
@@ -253,8 +258,7 @@ func dropComments(n *fhir.Node) {
 	}
 }
 
-// Slice implements fhirpath.Profiles: the structures of the types have no
-// slices.
-func (p *pathProfiles) Slice(context.Context, string, string, *fhirpath.Element) (bool, error) {
-	return false, errUnknownStructure
+// Slice implements fhirpath.Profiles.
+func (p *pathProfiles) Slice(ctx context.Context, structure, name string, e *fhirpath.Element) (bool, error) {
+	return p.profiles.Slice(ctx, structure, name, e)
 }

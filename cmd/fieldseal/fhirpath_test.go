@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fieldseal/fieldseal/fhir/fhirpath"
 )
 
 // The batch answers each line; a fault of one does not end the others.
@@ -48,6 +50,52 @@ func TestFHIRPathBatch(t *testing.T) {
 		if len(answers) != 2 || answers[0] != answers[1] || answers[0] != tt.want && (!strings.HasSuffix(tt.want, ":") || !strings.HasPrefix(answers[0], tt.want)) {
 			t.Errorf("%s: %q, want %s", tt.name, answers, tt.want)
 		}
+	}
+}
+
+// Profiles of files are known to conformsTo.
+func TestFHIRPathKnowsTheProfilesOfFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"patient":        `{"resourceType":"Patient","name":[{"text":"a"}]}`,
+		"nameless":       `{"resourceType":"Patient","active":true}`,
+		"invalid":        `{"resourceType":"Patient","name":[{"text":"a"}],"colour":"red"}`,
+		"defs/named":     `{"resourceType":"StructureDefinition","url":"http://x/named","type":"Patient","snapshot":{"element":[{"id":"Patient","path":"Patient"},{"id":"Patient.name","path":"Patient.name","min":1}]}}`,
+		"defs/.index":    `{"files":[]}`,
+		"defs/colours":   `{"resourceType":"ValueSet","url":"http://x/colours","status":"active","compose":{"include":[{"system":"urn:c","concept":[{"code":"red"}]}]}}`,
+		"defs/untouched": `{"resourceType":"Basic"}`,
+	} {
+		file := filepath.Join(dir, name+".json")
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := newPathRunner(filepath.Join(dir, "defs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ file, expression, want string }{
+		{"patient", "conformsTo('http://x/named')", "true"},
+		{"nameless", "conformsTo('http://x/named')", "false"},
+		{"invalid", "conformsTo('http://x/named')", "false"},
+		{"patient", "conformsTo('http://x/other')", "error"},
+		{"patient", "'red'.memberOf('http://x/colours')", "true"},
+	} {
+		got, err := p.evaluate(t.Context(), tt.expression, filepath.Join(dir, tt.file+".json"))
+		text := "error"
+		if err == nil {
+			text = string(fhirpath.AppendJSON(nil, got[0]))
+		}
+		if text != tt.want {
+			t.Errorf("%s, %s: %s (%v), want %s", tt.file, tt.expression, text, err, tt.want)
+		}
+	}
+	if _, err := newPathRunner(filepath.Join(dir, "none")); err == nil {
+		t.Error("a folder that is not there was read")
 	}
 }
 

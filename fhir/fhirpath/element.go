@@ -237,3 +237,19 @@ func before(in *fhir.Node, prefix, member string, i int) bool {
 
 // Is reports whether the element is of the type or of one derived from it.
 func (e *Element) Is(t *definition.Type) bool { return derives(definition.Default(), e.typ, t) }
+
+// Children are the child elements of a name as FHIRPath knows it ("value"), or
+// of one JSON member of a choice ("valueQuantity").
+func (e *Element) Children(name string) (all []*Element) {
+	for _, item := range e.child(name, nil) {
+		if c, ok := item.(*Element); ok {
+			all = append(all, c)
+		}
+	}
+	if def, typ := e.typ.Lookup(name); len(all) == 0 && def != nil && def.Choice {
+		for _, item := range e.expand(e.node, name, def.Name, typ, nil) {
+			all = append(all, item.(*Element))
+		}
+	}
+	return all
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fieldseal/fieldseal/conformance/profile"
 	"github.com/fieldseal/fieldseal/conformance/terminology"
 	"github.com/fieldseal/fieldseal/crypto/field"
 	"github.com/fieldseal/fieldseal/fhir"
@@ -14,18 +15,21 @@ import (
 	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
-// Definitions finds stored code systems and value sets for the server's own
-// use: those that a search names. The types hold no patient data, and nothing
+// Definitions finds stored code systems, value sets and profiles for the server's
+// own use: those that a search or $validate names. The types hold no patient data, and nothing
 // leaves but the answer to a question of membership. It implements
-// terminology.Source: of several versions the one that was updated last is the
-// current one.
+// terminology.Source and profile.Source: of several versions the one that was
+// updated last is the current one.
 type Definitions struct {
 	Catalog *search.Catalog
 	Vault   *sealed.Vault
 	Store   repository.Store
 }
 
-var _ terminology.Source = (*Definitions)(nil)
+var (
+	_ terminology.Source = (*Definitions)(nil)
+	_ profile.Source     = (*Definitions)(nil)
+)
 
 // maxDefinitions bounds how many resources one question looks at.
 const maxDefinitions = 1000
@@ -44,6 +48,19 @@ func (d *Definitions) ValueSet(ctx context.Context, url, version string) (*termi
 // CodeSystem.valueSet, so that all stored code systems are looked at.
 func (d *Definitions) CodeSystemOf(ctx context.Context, valueSet, version string) (*terminology.Stored, error) {
 	return d.find(ctx, "CodeSystem", "valueSet", valueSet, version)
+}
+
+// Profile implements profile.Source.
+func (d *Definitions) Profile(ctx context.Context, url, version string) (*profile.Structure, error) {
+	found, err := d.find(ctx, "StructureDefinition", "url", url, version)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	r, err := found.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return profile.Parse(r)
 }
 
 func (d *Definitions) find(ctx context.Context, resourceType, element, url, version string) (*terminology.Stored, error) {

@@ -421,11 +421,22 @@ func TestValidateOperation(t *testing.T) {
 			t.Errorf("%s: %s %v", c.name, body, err)
 		}
 	}
+	p.put("StructureDefinition", "named", `{"resourceType":"StructureDefinition","id":"named","url":"http://x/named","name":"Named","status":"active","kind":"resource","abstract":false,"type":"Patient","snapshot":{"element":[{"id":"Patient","path":"Patient"},{"id":"Patient.name","path":"Patient.name","min":1},{"id":"Patient.maritalStatus","path":"Patient.maritalStatus","binding":{"strength":"required","valueSet":"urn:nowhere"}}]}}`)
+	for _, c := range []struct{ body, want string }{
+		{patient, "all ok"},
+		{`{"resourceType":"Patient","active":true}`, `"code":"required"`},
+	} {
+		body, err := p.operateAs("clinician", Invocation{Code: "validate", Type: "Patient", Query: "profile=http://x/named", Body: []byte(c.body)})
+		if err != nil || !bytes.Contains(body, []byte(c.want)) {
+			t.Errorf("%s: %s %v", c.body, body, err)
+		}
+	}
 	for _, c := range []struct {
 		role string
 		in   Invocation
 		want Kind
 	}{
+		{"clinician", Invocation{Type: "Patient", Query: "profile=http://x/named", Body: []byte(`{"resourceType":"Patient","name":[{"text":"a"}],"maritalStatus":{"coding":[{"system":"urn:s","code":"S"}]}}`)}, Unprocessable},
 		{"clinician", Invocation{Type: "Patient", Query: "mode=profile", Body: []byte(patient)}, Malformed},
 		{"clinician", Invocation{Type: "Patient", Query: "profile=http://x", Body: []byte(patient)}, Malformed},
 		{"clinician", Invocation{Type: "Patient"}, Malformed},
@@ -442,7 +453,7 @@ func TestValidateOperation(t *testing.T) {
 		a, err := p.Operate(t.Context(), p.as(c.role), c.in)
 		p.refused(a, err, c.want)
 	}
-	if p.stored() != 1 {
+	if p.stored() != 2 {
 		t.Error("validation stored something")
 	}
 }

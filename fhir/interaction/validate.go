@@ -2,10 +2,14 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/fieldseal/fieldseal/authz"
+	"github.com/fieldseal/fieldseal/conformance/profile"
 	"github.com/fieldseal/fieldseal/fhir"
+	"github.com/fieldseal/fieldseal/fhir/fhirpath"
 	"github.com/fieldseal/fieldseal/fhir/model"
 )
 
@@ -15,9 +19,8 @@ import (
 func (s *Service) validate(ctx context.Context, c Call, in *invocation) (*Answer, error) {
 	mode := in.args.values.Get("mode")
 	action, ok := map[string]authz.Action{"": authz.Read, "create": authz.Create, "update": authz.Update, "delete": authz.Delete}[mode]
-	profile := in.args.values.Get("profile")
-	if !ok || profile != "" && profile != "http://hl7.org/fhir/StructureDefinition/"+in.Type {
-		f := fail(Malformed, nil, "the modes are create, update and delete; profiles but the one of the type itself are not known here")
+	if !ok || len(in.args.values["profile"]) > 1 {
+		f := fail(Malformed, nil, "the modes are create, update and delete, and one profile can be named")
 		f.Issues[0].Code = "not-supported"
 		return nil, f
 	}
@@ -56,7 +59,10 @@ func (s *Service) findings(ctx context.Context, c Call, g authz.Grant, in *invoc
 	case r.Type() != in.Type:
 		return nil, fail(Malformed, nil, "the body's resourceType is not the type in the URL")
 	}
-	issues := s.Validator.Validate(r)
+	issues, err := s.conformance(ctx, in, r)
+	if err != nil {
+		return nil, err
+	}
 	if mode == "create" {
 		if err := s.checkNew(g, r); err != nil {
 			issues = append(issues, failure(err).Issues...)
@@ -93,5 +99,35 @@ func (s *Service) storedFindings(ctx context.Context, c Call, g authz.Grant, in 
 	if err != nil {
 		return nil, err
 	}
-	return s.Validator.Validate(r), nil
+	return s.conformance(ctx, in, r)
+}
+
+// conformance is what is found about a resource: by the definition of its type,
+// and by the profile that is named.
+func (s *Service) conformance(ctx context.Context, in *invocation, r *fhir.Resource) (fhir.Issues, error) {
+	issues := s.Validator.Validate(r)
+	canonical := in.args.values.Get("profile")
+	if canonical == "" {
+		return issues, nil
+	}
+	c := profile.Checker{Source: &Definitions{s.Catalog, s.Vault, s.Store}, Terminology: memberships{s.Terminology}}
+	more, err := c.Check(ctx, canonical, fhirpath.Root(r))
+	switch {
+	case errors.Is(err, profile.ErrUnsupported), errors.Is(err, profile.ErrNoProfile): // names definitions, and no value
+		f := fail(Unprocessable, err, "it cannot be judged here whether the resource conforms to the profile: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		f.Issues[0].Code = "not-supported"
+		return nil, f
+	case errors.Is(err, profile.ErrUnknown):
+		f := fail(Malformed, err, "the profile is not known here: store its StructureDefinition, with a snapshot")
+		f.Issues[0].Code = "not-supported"
+		return nil, f
+	}
+	return append(issues, more...), err
+}
+
+// memberships answers memberOf in the invariants of profiles.
+type memberships struct{ Terminology }
+
+func (m memberships) MemberOf(ctx context.Context, valueSet, system, code string) (bool, error) {
+	return m.Contains(ctx, valueSet, system, code)
 }

@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"authz/label":                3,
 	"crypto/field/fieldtest":     3,
 	"crypto/keyring/keyringtest": 3,
+	"conformance/profile":        3,
 	"conformance/terminology":    3,
 	"fhir/patch":                 3,
 	"fhir/search":                3,
