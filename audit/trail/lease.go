@@ -16,6 +16,9 @@ import (
 // leasePrefix starts the keys of leases, one row for each node's name.
 const leasePrefix = "audit/lease/"
 
+// leaseLooks is how often a term's row is looked at or tried again by who waits.
+const leaseLooks = 15
+
 // lease says that a process is alive and has a name. It is a row that its holder
 // writes anew every third of the term; whoever wants the name watches the row
 // for a whole term by its own clock, so that no two clocks are compared. The
@@ -71,7 +74,7 @@ func (l *lease) wait(ctx context.Context) (uint64, error) {
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case <-time.After(l.term / 15):
+		case <-time.After(l.term / leaseLooks):
 		}
 		var now repository.Row
 		if now, err = l.table.Get(ctx, l.key); err == nil && now.Revision != row.Revision {
@@ -136,9 +139,14 @@ func (l *lease) keep() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.term)
 		err := l.renew(ctx, l.revision)
 		cancel()
-		if errors.Is(err, ErrLocked) {
+		switch {
+		case errors.Is(err, ErrLocked):
 			l.fail(fmt.Errorf("%w: %w", errForeign, err))
 			return
+		case err != nil: // soon, so that an outage ends when the database is back
+			tick.Reset(l.term / leaseLooks)
+		default:
+			tick.Reset(l.term / 3)
 		}
 	}
 }

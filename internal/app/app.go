@@ -61,7 +61,8 @@ type App struct {
 	keystore    keystore
 	ring        *keyring.Ring
 	store       engine
-	database    *mongostore.Store // of the data, when nodes share it; else nil
+	database    *mongostore.Store   // of the data, when nodes share it; else nil
+	databases   []*mongostore.Store // of data and keystore on MongoDB; else none
 	trailKeys   *trail.RingKeys
 	trail       *trail.Trail
 	tokens      *token.Issuer

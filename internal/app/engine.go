@@ -69,6 +69,7 @@ func (a *App) openKeystoreEngine(ctx context.Context) error {
 		s, err := a.openDatabase(ctx, a.cfg.KeystoreDatabase(), "keystore")
 		if err == nil {
 			a.keystore = s
+			s.OnReach(nudge(a.node)) // it reads the keys anew before it serves
 		}
 		return err
 	}
@@ -121,6 +122,9 @@ func (a *App) openDatabase(ctx context.Context, d config.Database, role string) 
 		return nil, err
 	}
 	a.onClose(s.Close)
+	if err := a.watch(s, role); err != nil {
+		return nil, err
+	}
 	found, err := claim(ctx, s.Table("meta"), roleRow, []byte(role))
 	if err != nil {
 		return nil, err

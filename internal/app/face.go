@@ -109,6 +109,9 @@ const readyTimeout = 3 * time.Second
 func (a *App) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
+	if err := a.reached(); err != nil {
+		return err
+	}
 	if !a.trail.Status().Available {
 		return errors.New("the audit trail cannot record")
 	}

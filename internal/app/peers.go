@@ -54,6 +54,7 @@ func (a *App) join(ctx context.Context, s *mongostore.Store) error {
 	}
 	a.onClose(r.Leave)
 	a.node, a.peers = r, r
+	s.OnReach(nudge(r))
 	return nil
 }
 

@@ -82,15 +82,17 @@ func (a *App) concludeOrphans() {
 		defer close(done)
 		tick := time.NewTicker(orphanEvery)
 		defer tick.Stop()
-		for {
+		for failed := false; ; {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
-			if err := a.concludeEach(ctx); err != nil && ctx.Err() == nil {
+			err := a.concludeEach(ctx)
+			if err != nil && !failed && ctx.Err() == nil {
 				a.log.Warn("interrupted writes of another node are not resolved yet", "component", "trail", "error", err.Error())
 			}
+			failed = err != nil
 		}
 	}()
 }

@@ -29,12 +29,18 @@ func (r *Register) beat(ctx context.Context) {
 		case <-r.wake:
 		}
 		once, cancel := context.WithTimeout(ctx, r.opts.Validity)
-		if err := r.pulse(once); err != nil && ctx.Err() == nil {
-			r.opts.Trouble(err)
-		}
+		r.told(ctx, &r.beatFailed, r.pulse(once))
 		cancel()
 		r.mayFollow(ctx)
 	}
+}
+
+// told reports a failure that is not one in a row of failures.
+func (r *Register) told(ctx context.Context, failed *bool, err error) {
+	if err != nil && !*failed && ctx.Err() == nil {
+		r.opts.Trouble(err)
+	}
+	*failed = err != nil
 }
 
 // pulse is one look at the table and one renewal.
@@ -87,7 +93,7 @@ func (r *Register) reclaim(ctx context.Context) error {
 	r.mu.Lock()
 	r.revision = row.Revision
 	r.mu.Unlock()
-	r.nudge()
+	r.Nudge()
 	return nil
 }
 
@@ -162,9 +168,10 @@ func (r *Register) mayFollow(ctx context.Context) {
 		}
 		r.mu.Unlock()
 		if err == nil {
-			r.nudge() // tell it at once
-		} else if ctx.Err() == nil {
-			r.opts.Trouble(fmt.Errorf("taking over what other nodes changed: %w", err))
+			r.Nudge() // tell it at once
+		} else {
+			err = fmt.Errorf("taking over what other nodes changed: %w", err)
 		}
+		r.told(ctx, &r.followFailed, err)
 	})
 }

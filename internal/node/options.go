@@ -51,7 +51,7 @@ type Options struct {
 	Lost func(error)
 	// Departed hears of nodes that were found dead.
 	Departed func(name string)
-	// Trouble hears of failed renewals.
+	// Trouble hears of the first of failed renewals in a row.
 	Trouble func(error)
 }
 

@@ -39,6 +39,9 @@ type Register struct {
 	following bool
 	held      map[string]bool // leases of this process
 
+	beatFailed   bool // of the goroutine that beats
+	followFailed bool // of the one that follows: one at a time
+
 	wake    chan struct{}
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -204,7 +207,7 @@ func (r *Register) Follow(follow func(context.Context) error, forget func()) {
 	r.mu.Lock()
 	r.follow, r.forget = follow, forget
 	r.mu.Unlock()
-	r.nudge()
+	r.Nudge()
 }
 
 // Leave removes the row, so that nobody waits for this node. Stop working
@@ -232,7 +235,9 @@ func (r *Register) Leave() (err error) {
 	return err
 }
 
-func (r *Register) nudge() {
+// Nudge makes the node look and renew now, for example because the database is
+// back. It does not wait.
+func (r *Register) Nudge() {
 	select {
 	case r.wake <- struct{}{}:
 	default:

@@ -27,7 +27,7 @@ func (r *Register) Announce(ctx context.Context) (round uint64, err error) {
 		}
 		_, err = r.opts.Table.PutIf(ctx, []byte(roundKey), binary.BigEndian.AppendUint64(nil, n+1), row.Revision)
 		if err == nil {
-			r.nudge()
+			r.Nudge()
 			return n + 1, nil
 		}
 		if !errors.Is(err, repository.ErrConflict) {

@@ -74,7 +74,7 @@ func seqOf(c repository.Change) int64 {
 
 // feedEnd is the highest position that is committed.
 func (s *Store) feedEnd(ctx context.Context) (int64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.gate.pass(ctx); err != nil {
 		return 0, err
 	}
 	var c counter

@@ -63,7 +63,7 @@ func (c *committer) close() {
 // caller when it returns without error; after a cancelled context it may still
 // be read for the length of Options.Timeout.
 func (s *Store) Commit(ctx context.Context, b repository.Batch) (repository.Seq, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.gate.pass(ctx); err != nil {
 		return "", err
 	}
 	size, err := s.validate(b)
@@ -125,12 +125,27 @@ func (c *committer) take() []*job {
 	return jobs
 }
 
+// reached is told by the gate. Those who wait behind the transaction that is
+// under way need not: nothing of theirs was sent.
+func (c *committer) reached(reachable bool) {
+	if reachable {
+		return
+	}
+	c.mu.Lock()
+	jobs := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	for _, j := range jobs {
+		j.done <- fmt.Errorf("committing: %w", errUnreachable)
+	}
+}
+
 // commit decides a group. A job whose precondition does not hold is told so and
 // the others go on without it. The commands stand in the trace of the first.
 func (c *committer) commit(jobs []*job) {
 	ctx, cancel := context.WithTimeout(trace.ContextWithSpan(context.Background(), jobs[0].span), c.s.opts.Timeout)
 	defer cancel()
-	g := group{s: c.s, jobs: jobs}
+	g := group{s: c.s, jobs: jobs, refused: make([]error, len(jobs))}
 	began := time.Now()
 	err := g.commit(ctx)
 	defer func() { time.Sleep(c.s.manners.pause(time.Since(began))) }()

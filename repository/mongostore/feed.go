@@ -99,7 +99,7 @@ func lastMilepost(at repository.Stamp) (filter, sort bson.D, index string) {
 // Since implements repository.Feeder with the last milepost up to which every
 // time is below the given one: one round trip.
 func (s *Store) Since(ctx context.Context, at repository.Stamp) (repository.Seq, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.gate.pass(ctx); err != nil {
 		return "", err
 	}
 	filter, sort, index := lastMilepost(at)

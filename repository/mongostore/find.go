@@ -15,7 +15,7 @@ import (
 // a cursor is the storage id of the last one.
 func (s *Store) Find(ctx context.Context, q repository.Query) (page repository.Page, err error) {
 	after, err := parsePosition(q.After)
-	if err := errors.Join(err, checkLimit(q.Limit), ctx.Err()); err != nil {
+	if err := errors.Join(err, checkLimit(q.Limit), s.gate.pass(ctx)); err != nil {
 		return page, err
 	}
 	filter, index, possible := selection(&q, after)
@@ -82,7 +82,7 @@ func window(q *repository.Query) (updated bson.D) {
 
 // Count implements repository.Counter.
 func (s *Store) Count(ctx context.Context, q repository.Query, most int) (int, error) {
-	if err := errors.Join(checkLimit(most), ctx.Err()); err != nil {
+	if err := errors.Join(checkLimit(most), s.gate.pass(ctx)); err != nil {
 		return 0, err
 	}
 	filter, index, possible := selection(&q, nil)
@@ -104,6 +104,9 @@ func (s *Store) Estimate(ctx context.Context, resourceType string, anyOf []repos
 
 // HoldsOwner implements repository.Census.
 func (s *Store) HoldsOwner(ctx context.Context, o repository.Owner) (bool, error) {
+	if err := s.gate.pass(ctx); err != nil {
+		return false, err
+	}
 	for _, c := range []*mongo.Collection{s.records, s.versions} {
 		err := c.FindOne(ctx, bson.D{{Key: fieldOwner, Value: o[:]}}, options.FindOne().
 			SetHint(ownerIndex).SetProjection(bson.D{{Key: fieldID, Value: 1}})).Err()

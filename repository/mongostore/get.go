@@ -40,7 +40,7 @@ func (s *Store) GetVersion(ctx context.Context, k repository.Key, v repository.V
 }
 
 func (s *Store) one(ctx context.Context, in *mongo.Collection, k repository.Key, filter bson.D, o *options.FindOneOptionsBuilder) (repository.Record, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.gate.pass(ctx); err != nil {
 		return repository.Record{}, err
 	}
 	var d document
@@ -62,7 +62,7 @@ func (s *Store) one(ctx context.Context, in *mongo.Collection, k repository.Key,
 // returned.
 func (s *Store) History(ctx context.Context, q repository.HistoryRange) (page repository.Page, err error) {
 	below, err := parseBelow(q.After)
-	if err := errors.Join(err, checkLimit(q.Limit), ctx.Err()); err != nil {
+	if err := errors.Join(err, checkLimit(q.Limit), s.gate.pass(ctx)); err != nil {
 		return page, err
 	}
 	now, err := s.Get(ctx, q.Key)

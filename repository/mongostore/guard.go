@@ -23,7 +23,7 @@ func stripe(t repository.Token) int32 {
 // Guards implements repository.Store. A counter that was never written counts
 // as zero.
 func (s *Store) Guards(ctx context.Context, ts []repository.Token) ([]repository.Guard, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.gate.pass(ctx); err != nil {
 		return nil, err
 	}
 	revisions, err := s.revisions(ctx, ts)

@@ -2,7 +2,6 @@ package mongostore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,6 +15,7 @@ import (
 // and nothing else, so that its user needs no other privilege there. All
 // methods may be called concurrently.
 type Log struct {
+	gate       *gate
 	entries    *mongo.Collection
 	disconnect func() error
 }
@@ -49,7 +49,7 @@ const (
 
 // Log opens a log by name, a short word of ours, and creates its indexes.
 func (s *Store) Log(ctx context.Context, name string) (*Log, error) {
-	l := &Log{entries: s.db.Collection(name)}
+	l := &Log{gate: s.gate, entries: s.db.Collection(name)}
 	index := func(name string, keys ...string) mongo.IndexModel {
 		d := bson.D{}
 		for _, k := range keys {
@@ -73,12 +73,11 @@ func OpenLog(o Options, name string) (*Log, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	client, err := connect(o)
+	s, err := connect(o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, client: client, db: client.Database(o.Database)}
-	return &Log{entries: s.db.Collection(name), disconnect: s.disconnect}, nil
+	return &Log{s.gate, s.db.Collection(name), s.disconnect}, nil
 }
 
 // Close ends the connections of OpenLog; a log of a Store closes with it.
@@ -93,6 +92,9 @@ func (l *Log) Close() error {
 // majority on return. repository.ErrConflict: an ID is taken. After any error
 // the entries up to some place may be there, none behind it.
 func (l *Log) Append(ctx context.Context, entries []repository.LogEntry) error {
+	if err := l.gate.pass(ctx); err != nil {
+		return err
+	}
 	docs := make([]*logDocument, len(entries))
 	for i, e := range entries {
 		docs[i] = &logDocument{ID: e.ID, Time: e.Time, Body: e.Body, Terms: tokens(e.Terms)}
@@ -131,7 +133,7 @@ func idRange(from, to string) bson.D {
 
 // Find returns at most q.Limit entries.
 func (l *Log) Find(ctx context.Context, q repository.LogQuery) ([]repository.LogEntry, error) {
-	if err := errors.Join(checkLimit(q.Limit), ctx.Err()); err != nil {
+	if err := checkLimit(q.Limit); err != nil {
 		return nil, err
 	}
 	filter, index, possible := logSelection(&q)
@@ -172,6 +174,9 @@ func logSelection(q *repository.LogQuery) (filter bson.D, index string, possible
 }
 
 func (l *Log) list(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]repository.LogEntry, error) {
+	if err := l.gate.pass(ctx); err != nil {
+		return nil, err
+	}
 	cur, err := l.entries.Find(ctx, filter, o)
 	if err != nil {
 		return nil, storeError(ctx, "reading the log", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
@@ -21,6 +22,7 @@ import (
 type Store struct {
 	opts      Options
 	client    *mongo.Client
+	gate      *gate
 	db        *mongo.Database
 	records   *mongo.Collection
 	versions  *mongo.Collection
@@ -57,6 +59,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.committer = newCommitter(s)
+	s.OnReach(s.committer.reached)
 	return s, nil
 }
 
@@ -66,14 +69,13 @@ func open(ctx context.Context, o Options, steps func(*Store) []func(context.Cont
 		return nil, err
 	}
 	o.setDefaults()
-	client, err := connect(o)
+	s, err := connect(o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, client: client, db: client.Database(o.Database)}
 	s.records, s.versions = s.db.Collection(recordsName), s.db.Collection(versionsName)
 	s.guards, s.mileposts, s.meta = s.db.Collection(guardsName), s.db.Collection(milepostsName), s.db.Collection(metaName)
-	for _, step := range steps(s) {
+	for _, step := range append([]func(context.Context) error{s.gate.pass}, steps(s)...) {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.disconnect())
 		}
@@ -81,10 +83,17 @@ func open(ctx context.Context, o Options, steps func(*Store) []func(context.Cont
 	return s, nil
 }
 
-// connect fixes the concerns that the contract needs, whatever the URI says.
-func connect(o Options) (*mongo.Client, error) {
-	client, err := mongo.Connect(options.Client().
-		ApplyURI(o.URI).
+// connect fixes the concerns that the contract needs, whatever the URI says. How
+// the servers are watched is the URI's to change.
+func connect(o Options) (*Store, error) {
+	s := &Store{opts: o}
+	s.gate = newGate(o.Timeout, o.Patience)
+	c := options.Client().ApplyURI(o.URI)
+	setDefaultOf(&c.ServerSelectionTimeout, o.Patience)
+	setDefaultOf(&c.HeartbeatInterval, heartbeat)
+	setDefaultOf(&c.ConnectTimeout, connectTimeout)
+	client, err := mongo.Connect(c.
+		SetServerMonitor(&event.ServerMonitor{TopologyDescriptionChanged: s.gate.heard}).
 		SetAppName(o.application()).
 		SetReadConcern(readconcern.Majority()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
@@ -94,9 +103,24 @@ func connect(o Options) (*mongo.Client, error) {
 		SetMonitor(commandSpans(o.watch)).
 		SetTimeout(o.Timeout))
 	if err != nil {
+		s.gate.close()
 		return nil, errors.New("mongostore: the connection's options are not valid")
 	}
-	return client, nil
+	s.client, s.db = client, client.Database(o.Database)
+	return s, nil
+}
+
+// How the driver watches its servers. A server that is gone without a word is
+// noticed by a heartbeat that gets no answer, one that is back by the next one.
+const (
+	heartbeat      = time.Second
+	connectTimeout = 5 * time.Second
+)
+
+func setDefaultOf[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
 }
 
 // Close ends the node's connections after what was handed to a commit is
@@ -110,6 +134,7 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) disconnect() error {
+	s.gate.close()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := s.client.Disconnect(ctx); err != nil {

@@ -16,6 +16,9 @@ const (
 	// DefaultTimeout bounds every operation, retries included. A request that
 	// outlives it is answered with 503.
 	DefaultTimeout = 20 * time.Second
+	// DefaultPatience is how long calls wait for a server when none can be
+	// reached: a primary that steps down has a successor within it, as a rule.
+	DefaultPatience = 3 * time.Second
 	// DefaultMaxBatch bounds one commit in bytes: a bundle of a few thousand
 	// resources, well below what a transaction may write in its lifetime.
 	DefaultMaxBatch = 64 << 20
@@ -33,6 +36,9 @@ type Options struct {
 	Database string
 	// Timeout bounds every operation, retries included.
 	Timeout time.Duration
+	// Patience is how long calls wait for a server when none can be reached. After
+	// it they fail at once, until one is found.
+	Patience time.Duration
 	// MaxBatch is the size in bytes from which Commit returns ErrTooLarge.
 	MaxBatch int
 	// MaxSkew is the largest difference of clocks that Open accepts.
@@ -54,7 +60,7 @@ func (o Options) Validate() error {
 	if _, err := connstring.ParseAndValidate(o.URI); err != nil {
 		errs = append(errs, errors.New("mongostore: the address is no valid mongodb:// URI"))
 	}
-	if o.Timeout < 0 || o.MaxBatch < 0 || o.MaxSkew < 0 {
+	if o.Timeout < 0 || o.Patience < 0 || o.MaxBatch < 0 || o.MaxSkew < 0 {
 		errs = append(errs, errors.New("mongostore: negative size or interval"))
 	}
 	if len(o.Database) > 63 {
@@ -71,6 +77,7 @@ func (o *Options) setDefaults() {
 	}
 	setDefault(&o.Database, DefaultDatabase)
 	setDefault(&o.Timeout, DefaultTimeout)
+	setDefault(&o.Patience, DefaultPatience)
 	setDefault(&o.MaxBatch, DefaultMaxBatch)
 	setDefault(&o.MaxSkew, DefaultMaxSkew)
 	if o.Now == nil {

@@ -18,7 +18,7 @@ import (
 // goes while such versions remain, the key reads as not found and cannot be
 // created anew.
 func (s *Store) PurgeOwner(ctx context.Context, o repository.Owner, limit int) (removed int, done bool, err error) {
-	if err := errors.Join(checkLimit(limit), ctx.Err()); err != nil {
+	if err := errors.Join(checkLimit(limit), s.gate.pass(ctx)); err != nil {
 		return 0, false, err
 	}
 	err = s.transact(ctx, func(ctx context.Context) error {

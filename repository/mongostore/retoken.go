@@ -14,7 +14,7 @@ import (
 // Retoken implements repository.Indexer in one transaction. A key may stand in
 // the list once.
 func (s *Store) Retoken(ctx context.Context, rs []repository.Retoken) (int, error) {
-	if err := errors.Join(s.validateRetokens(rs), ctx.Err()); err != nil || len(rs) == 0 {
+	if err := errors.Join(s.validateRetokens(rs), s.gate.pass(ctx)); err != nil || len(rs) == 0 {
 		return 0, err
 	}
 	models := make([]mongo.WriteModel, len(rs))

@@ -47,6 +47,9 @@ func (s *Store) Stamp(ctx context.Context) (repository.Stamp, error) {
 	defer c.mu.Unlock()
 	next := max(s.opts.Now().UnixMicro(), c.last+1)
 	if next > c.limit {
+		if err := s.gate.pass(ctx); err != nil { // whoever had to wait here asks anew
+			return 0, err
+		}
 		limit := next + lease
 		_, err := s.meta.UpdateByID(ctx, metaStamp,
 			bson.D{{Key: "$max", Value: bson.D{{Key: "hi", Value: limit}}}}, options.UpdateOne().SetUpsert(true))

@@ -20,10 +20,13 @@ import (
 // Deleted values are gone from the collection at once; MongoDB keeps them in
 // its log (oplog, journal) until that is overwritten.
 func (s *Store) Table(name string) repository.Table {
-	return &table{rows: s.db.Collection(tablePrefix + name)}
+	return &table{s.gate, s.db.Collection(tablePrefix + name)}
 }
 
-type table struct{ rows *mongo.Collection }
+type table struct {
+	gate *gate
+	rows *mongo.Collection
+}
 
 // row is a document of a table. Keys are hexadecimal, since MongoDB orders
 // binary values by length and strings by their bytes.
@@ -55,7 +58,7 @@ func newRevision() int64 {
 
 // Get implements repository.Table.
 func (t *table) Get(ctx context.Context, key []byte) (repository.Row, error) {
-	if err := ctx.Err(); err != nil {
+	if err := t.gate.pass(ctx); err != nil {
 		return repository.Row{}, err
 	}
 	var r row
@@ -72,7 +75,7 @@ func (t *table) Get(ctx context.Context, key []byte) (repository.Row, error) {
 // PutIf implements repository.Table with one command, which carries the
 // condition.
 func (t *table) PutIf(ctx context.Context, key, value []byte, revision uint64) (uint64, error) {
-	if err := ctx.Err(); err != nil {
+	if err := t.gate.pass(ctx); err != nil {
 		return 0, err
 	}
 	next := newRow(key, value)
@@ -97,7 +100,7 @@ func (t *table) PutIf(ctx context.Context, key, value []byte, revision uint64) (
 
 // DeleteIf implements repository.Table.
 func (t *table) DeleteIf(ctx context.Context, key []byte, revision uint64) error {
-	if err := ctx.Err(); err != nil {
+	if err := t.gate.pass(ctx); err != nil {
 		return err
 	}
 	id := hex.EncodeToString(key)
@@ -144,7 +147,7 @@ func (t *table) Scan(ctx context.Context, prefix []byte) iter.Seq2[repository.Ro
 }
 
 func (t *table) chunk(ctx context.Context, keys bson.D) (out []repository.Row, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := t.gate.pass(ctx); err != nil {
 		return nil, err
 	}
 	cur, err := t.rows.Find(ctx, bson.D{{Key: fieldID, Value: keys}},

@@ -89,6 +89,9 @@ func (s *Store) transact(ctx context.Context, run func(ctx context.Context) erro
 	}
 	defer session.EndSession(context.WithoutCancel(ctx))
 	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
+		if err := s.gate.pass(ctx); err != nil {
+			return nil, err
+		}
 		err := run(ctx)
 		if isDuplicate(err) {
 			err = errStale // another transaction made the document that this one found absent
