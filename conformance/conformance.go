@@ -46,7 +46,7 @@ type Security struct {
 	Services    []string
 	Description string
 	// OAuth are the endpoints of the authorization server that the extension
-	// oauth-uris names: token, authorize, introspect, revoke, manage.
+	// oauth-uris names: token, authorize, introspect, revoke, manage, register.
 	OAuth []OAuthEndpoint
 	// Launch is the URL at which an EHR starts apps; empty when it is not served.
 	Launch string

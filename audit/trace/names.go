@@ -23,11 +23,12 @@ const (
 	Introspect
 	Revoke
 	Launch
+	Register
 )
 
 var interactionNames = [...]string{"fhir.other", "fhir.read", "fhir.vread", "fhir.update", "fhir.patch", "fhir.delete",
 	"fhir.create", "fhir.history", "fhir.search", "fhir.batch", "fhir.transaction", "fhir.capabilities", "fhir.operation",
-	"oauth.token", "oauth.authorize", "oauth.introspect", "oauth.revoke", "oauth.launch"}
+	"oauth.token", "oauth.authorize", "oauth.introspect", "oauth.revoke", "oauth.launch", "oauth.register"}
 
 func (i Interaction) spanName() string {
 	if int(i) < len(interactionNames) {

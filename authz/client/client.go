@@ -71,9 +71,12 @@ type Client struct {
 	AccessSeconds  int64 `json:"access_seconds,omitempty"`
 	RefreshSeconds int64 `json:"refresh_seconds,omitempty"`
 	// Launches lets the client start apps with context, as an EHR does.
-	Launches bool      `json:"launches,omitempty"`
-	Created  time.Time `json:"created"`
-	Disabled time.Time `json:"disabled,omitzero"`
+	Launches bool `json:"launches,omitempty"`
+	// SelfRegistered says that the client described itself (RFC 7591) and an
+	// officer approved it.
+	SelfRegistered bool      `json:"self_registered,omitempty"`
+	Created        time.Time `json:"created"`
+	Disabled       time.Time `json:"disabled,omitzero"`
 }
 
 // MaxRefreshLifetime bounds how long a refresh token may live without use.
@@ -111,6 +114,13 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 func (c Client) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	c.validateSelf(fault)
+	c.validateRoles(fault)
+	return errors.Join(errs...)
+}
+
+// validateSelf checks all that a client can say of itself.
+func (c Client) validateSelf(fault func(string, ...any)) {
 	if !idForm.MatchString(c.ID) || c.ID == "demo" || strings.HasPrefix(c.ID, "fieldseal") {
 		fault("the id is 1 to 64 letters, digits, '.', '_' and '-', and none of the server's own")
 	}
@@ -130,7 +140,6 @@ func (c Client) Validate() error {
 	}
 	c.validateScopes(fault)
 	c.validateLifetimes(fault)
-	return errors.Join(errs...)
 }
 
 func (c Client) validateAuth(fault func(string, ...any)) {
@@ -197,6 +206,9 @@ func (c Client) validateScopes(fault func(string, ...any)) {
 			fault("scope %q is not understood", text)
 		}
 	}
+}
+
+func (c Client) validateRoles(fault func(string, ...any)) {
 	for _, r := range c.Roles {
 		if !strings.HasPrefix(r, "role:") || len(r) == len("role:") {
 			fault("role %q must be role:NAME", r)

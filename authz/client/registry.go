@@ -44,6 +44,8 @@ type Registry struct {
 	o     Options
 	mu    sync.RWMutex
 	cache map[string]cached
+
+	applying sync.Mutex // clients that wait are counted and added one by one
 }
 
 type cached struct {
@@ -68,6 +70,7 @@ type row struct {
 	Format int                  `json:"format"`
 	Client json.RawMessage      `json:"client"`
 	Sum    repository.StorageID `json:"sum"`
+	Keep   int64                `json:"keep,omitempty"` // when a sweep may remove a client that waits
 }
 
 func (r *Registry) sum(key string, client []byte) repository.StorageID {
@@ -113,17 +116,8 @@ func newSecret(c *Client) string {
 }
 
 func (r *Registry) put(ctx context.Context, c Client, revision uint64) error {
-	key := rowPrefix + c.ID
-	text, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encoding a client: %w", err)
-	}
-	value, err := json.Marshal(row{1, text, r.sum(key, text)})
-	if err != nil {
-		return fmt.Errorf("encoding a client: %w", err)
-	}
-	if _, err = r.o.Table.PutIf(ctx, []byte(key), value, revision); err != nil {
-		return fmt.Errorf("storing a client: %w", err)
+	if err := r.write(ctx, rowPrefix, c, revision); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	delete(r.cache, c.ID)
@@ -131,14 +125,33 @@ func (r *Registry) put(ctx context.Context, c Client, revision uint64) error {
 	return nil
 }
 
+func (r *Registry) write(ctx context.Context, prefix string, c Client, revision uint64) error {
+	key, keep := prefix+c.ID, int64(0)
+	if prefix == waitingPrefix {
+		keep = c.Created.Add(WaitingLife).Unix()
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encoding a client: %w", err)
+	}
+	value, err := json.Marshal(row{1, text, r.sum(key, text), keep})
+	if err != nil {
+		return fmt.Errorf("encoding a client: %w", err)
+	}
+	if _, err = r.o.Table.PutIf(ctx, []byte(key), value, revision); err != nil {
+		return fmt.Errorf("storing a client: %w", err)
+	}
+	return nil
+}
+
 // decode opens a row; one that was altered or moved is ErrCorrupt.
-func (r *Registry) decode(key, value []byte) (c Client, err error) {
+func (r *Registry) decode(prefix string, key, value []byte) (c Client, err error) {
 	var v row
 	if json.Unmarshal(value, &v) != nil || v.Format != 1 {
 		return c, fmt.Errorf("stored client: %w", repository.ErrCorrupt)
 	}
 	sum := r.sum(string(key), v.Client)
-	if subtle.ConstantTimeCompare(sum[:], v.Sum[:]) != 1 || json.Unmarshal(v.Client, &c) != nil || rowPrefix+c.ID != string(key) {
+	if subtle.ConstantTimeCompare(sum[:], v.Sum[:]) != 1 || json.Unmarshal(v.Client, &c) != nil || prefix+c.ID != string(key) {
 		return Client{}, fmt.Errorf("stored client: %w", repository.ErrCorrupt)
 	}
 	return c, nil
@@ -172,10 +185,14 @@ func (r *Registry) Get(ctx context.Context, id string) (Client, error) {
 const maxCached = 10_000
 
 func (r *Registry) load(ctx context.Context, id string) (Client, uint64, error) {
+	return r.loadFrom(ctx, rowPrefix, id)
+}
+
+func (r *Registry) loadFrom(ctx context.Context, prefix, id string) (Client, uint64, error) {
 	if !idForm.MatchString(id) {
 		return Client{}, 0, ErrUnknown
 	}
-	key := []byte(rowPrefix + id)
+	key := []byte(prefix + id)
 	stored, err := r.o.Table.Get(ctx, key)
 	if errors.Is(err, repository.ErrNotFound) {
 		return Client{}, 0, ErrUnknown
@@ -183,7 +200,7 @@ func (r *Registry) load(ctx context.Context, id string) (Client, uint64, error) 
 	if err != nil {
 		return Client{}, 0, fmt.Errorf("reading a client: %w", err)
 	}
-	c, err := r.decode(key, stored.Value)
+	c, err := r.decode(prefix, key, stored.Value)
 	return c, stored.Revision, err
 }
 
@@ -199,7 +216,7 @@ func (r *Registry) List(ctx context.Context) (all []Client, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading clients: %w", err)
 		}
-		c, err := r.decode(stored.Key, stored.Value)
+		c, err := r.decode(rowPrefix, stored.Key, stored.Value)
 		if err != nil {
 			return nil, err
 		}

@@ -28,6 +28,9 @@ func (s *Server) metadata() map[string]any {
 		"token_endpoint_auth_signing_alg_values_supported": assertionAlg, "code_challenge_methods_supported": []string{"S256"},
 		"scopes_supported": []string{"system/*.cruds"},
 	}
+	if s.Registers {
+		m["registration_endpoint"] = s.endpoint("register")
+	}
 	if s.Interaction != nil {
 		m["issuer"], m["jwks_uri"], m["authorization_endpoint"] = s.Issuer, s.endpoint("jwks"), s.endpoint("authorize")
 		m["response_types_supported"] = []string{"code"}
@@ -72,6 +75,9 @@ func (s *Server) capabilities() []string {
 // extension oauth-uris has, and launch.
 func (s *Server) Endpoints() map[string]string {
 	out := map[string]string{"token": s.endpoint("token"), "introspect": s.endpoint("introspect"), "revoke": s.endpoint("revoke")}
+	if s.Registers {
+		out["register"] = s.endpoint("register")
+	}
 	if s.Interaction != nil {
 		out["authorize"] = s.endpoint("authorize")
 		if s.Manage != "" {

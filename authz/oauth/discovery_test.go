@@ -56,9 +56,10 @@ func TestCapabilitiesAreWhatIsWired(t *testing.T) {
 		change  func(*oauth.Options)
 		without []string
 	}{
-		"everything": {func(o *oauth.Options) { o.Picker, o.Manage = true, "apps" }, nil},
-		"no picker":  {func(o *oauth.Options) {}, []string{"context-standalone-patient"}},
-		"no charts":  {func(o *oauth.Options) { o.Picker, o.Charts = true, nil }, ehr},
+		"everything":   {func(o *oauth.Options) { o.Picker, o.Manage = true, "apps" }, nil},
+		"registration": {func(o *oauth.Options) { o.Picker, o.Registers = true, true }, nil},
+		"no picker":    {func(o *oauth.Options) {}, []string{"context-standalone-patient"}},
+		"no charts":    {func(o *oauth.Options) { o.Picker, o.Charts = true, nil }, ehr},
 		"no pages": {func(o *oauth.Options) { o.Picker, o.Manage, o.Interaction = true, "apps", nil },
 			slices.DeleteFunc(slices.Clone(all), func(c string) bool { return slices.Contains(services, c) })},
 	} {
@@ -70,8 +71,8 @@ func TestCapabilitiesAreWhatIsWired(t *testing.T) {
 		if (m["management_endpoint"] == issuer+"/apps") != (name == "everything") {
 			t.Errorf("%s: management_endpoint %v", name, m["management_endpoint"])
 		}
-		if m["registration_endpoint"] != nil {
-			t.Errorf("%s: a client may register itself", name)
+		if (m["registration_endpoint"] == issuer+"/register") != (name == "registration") || name != "registration" && m["registration_endpoint"] != nil {
+			t.Errorf("%s: registration_endpoint %v", name, m["registration_endpoint"])
 		}
 	}
 }
@@ -83,9 +84,10 @@ func TestEndpointsAreThoseThatAnswer(t *testing.T) {
 		change func(*oauth.Options)
 		want   []string
 	}{
-		"pages":     {nil, []string{"authorize", "introspect", "launch", "revoke", "token"}},
-		"no charts": {func(o *oauth.Options) { o.Charts = nil }, []string{"authorize", "introspect", "revoke", "token"}},
-		"services":  {func(o *oauth.Options) { o.Interaction = nil }, []string{"introspect", "revoke", "token"}},
+		"pages":        {nil, []string{"authorize", "introspect", "launch", "revoke", "token"}},
+		"no charts":    {func(o *oauth.Options) { o.Charts = nil }, []string{"authorize", "introspect", "revoke", "token"}},
+		"registration": {func(o *oauth.Options) { o.Interaction, o.Registers = nil, true }, []string{"introspect", "register", "revoke", "token"}},
+		"services":     {func(o *oauth.Options) { o.Interaction = nil }, []string{"introspect", "revoke", "token"}},
 	} {
 		n := open(t, newTables(), row.change)
 		at := n.Endpoints()

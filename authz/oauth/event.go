@@ -13,7 +13,7 @@ import (
 
 // event is what is recorded of a token request.
 type event struct {
-	subtype string // token-issue, token-refresh, token-revoke, authorize, launch, failure
+	subtype string // token-issue, token-refresh, token-revoke, authorize, launch, client-register, failure
 	reason  string // of a failure: a code of the server's own
 	claims  token.Claims
 	client  string
@@ -65,6 +65,8 @@ var standard = map[string]string{
 	"invalid_token":             "the bearer token is missing, invalid, expired or revoked",
 	"server_error":              "the server cannot answer",
 	"temporarily_unavailable":   "the server cannot answer at the moment",
+	"invalid_redirect_uri":      "a redirect URI is not https or loopback, has a fragment, or there are too many",
+	"invalid_client_metadata":   "the metadata of the client is not understood or not acceptable",
 }
 
 // codeOf maps an error of fosite or of our own to a standard code.

@@ -1,11 +1,11 @@
 // Package oauth is the authorization server: SMART App Launch 2.2 and SMART
-// Backend Services over OAuth 2.0 (RFC 6749, 6750, 7009, 7523, 7636, 7662) and
+// Backend Services over OAuth 2.0 (RFC 6749, 6750, 7009, 7523, 7591, 7636, 7662) and
 // OpenID Connect.
 //
 // Start with New and Server. ory/fosite runs the flows; authenticate.go and
 // assertion.go say who the client is, store.go keeps what the flows need in one
 // repository.Table, authorize.go asks people through Interaction, which the
-// pages implement, launch.go starts apps for an EHR, signing.go has the keys of
+// pages implement, register.go takes clients that register themselves, launch.go starts apps for an EHR, signing.go has the keys of
 // id_tokens, watch.go limits and measures. Access tokens are those of
 // authz/token.
 //
@@ -85,6 +85,9 @@ type Options struct {
 	// Manage is the page on which people end what they authorised, below the
 	// issuer; empty for none.
 	Manage string
+	// Registers lets clients register themselves (RFC 7591); they wait for an
+	// officer.
+	Registers bool
 	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
 	RefreshLifetime time.Duration
 	// AccessLifetime of apps with a user; 0 means token.DefaultLifetime.
@@ -121,6 +124,8 @@ type Server struct {
 	meter     *meter
 	byClient  *limit.Limiter
 	byNetwork *limit.Limiter
+
+	registering *limit.Limiter // networks from which clients register themselves
 }
 
 // New returns a server; it panics when a required option is missing, which is a
@@ -144,7 +149,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, meter: newMeter(), byClient: limit.New(o.Limits), byNetwork: limit.New(limit.Limits{Default: o.PerNetwork})}
+	s := &Server{Options: o, meter: newMeter(), byClient: limit.New(o.Limits), byNetwork: limit.New(limit.Limits{Default: o.PerNetwork}),
+		registering: limit.New(limit.Limits{Default: registrations})}
 	s.store = &store{Server: s}
 	s.keys = newKeySets(o)
 	if o.Interaction != nil {
@@ -166,6 +172,9 @@ func (s *Server) route() {
 		Path + "/token":       s.watch(trace.Token, s.private(s.formed(s.token))),
 		Path + "/introspect":  s.watch(trace.Introspect, s.private(s.formed(s.introspect))),
 		Path + "/revoke":      s.watch(trace.Revoke, s.private(s.formed(s.revoke))),
+	}
+	if s.Registers {
+		s.paths[Path+"/register"] = s.watch(trace.Register, s.private(s.register))
 	}
 	if s.Interaction != nil {
 		s.paths[Path+"/.well-known/openid-configuration"] = s.open(fixed(s.openIDConfiguration()))

@@ -43,7 +43,7 @@ func newMeter() *meter {
 
 // operations are the labels of endpoints.
 var operations = map[trace.Interaction]string{trace.Token: "token", trace.Authorize: "authorize", trace.Introspect: "introspect",
-	trace.Revoke: "revoke", trace.Launch: "launch"}
+	trace.Revoke: "revoke", trace.Launch: "launch", trace.Register: "register"}
 
 func (m *meter) record(ctx context.Context, i trace.Interaction, code string, d time.Duration) {
 	if code == "" {

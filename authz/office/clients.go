@@ -8,6 +8,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/smart"
 )
 
 // Signing is the key that signs id_tokens (authz/oauth).
@@ -64,6 +65,46 @@ func (o *Office) declared(c client.Client) error {
 
 func (o *Office) didToClient(ctx context.Context, a Actor, subtype, id string, effect func() error) error {
 	return o.did(ctx, a, subtype, "", effect, audit.Entity{Type: "Client", ID: id})
+}
+
+// waitingClients are those that registered themselves and wait.
+func (o *Office) waitingClients(ctx context.Context, a Actor, _ struct{}) (any, error) {
+	if err := o.note(ctx, a, "client-waiting", "", audit.Success); err != nil {
+		return nil, err
+	}
+	return o.Clients.Waiting(ctx)
+}
+
+// approveClient registers a client that waits. The request says its roles and
+// purpose, and, where they are given, another name and other scopes: fewer ones.
+func (o *Office) approveClient(ctx context.Context, a Actor, in ClientRequest) (any, error) {
+	if err := o.declared(in.Client); err != nil {
+		return nil, err
+	}
+	edit := func(c *client.Client) error {
+		c.Roles, c.Purpose = in.Client.Roles, in.Client.Purpose
+		if in.Client.Name != "" {
+			c.Name = in.Client.Name
+		}
+		if len(in.Client.Scopes) > 0 {
+			if slices.ContainsFunc(in.Client.Scopes, func(s string) bool { return !smart.Covered(c.Scopes, s) }) {
+				return refuse("a scope is none that the client asked for")
+			}
+			c.Scopes = in.Client.Scopes
+		}
+		return nil
+	}
+	err := o.didToClient(ctx, a, "client-approve", in.Client.ID, func() error {
+		_, err := o.Clients.Approve(ctx, in.Client.ID, edit)
+		return err
+	})
+	return ClientSecret{ID: in.Client.ID}, err
+}
+
+func (o *Office) rejectClient(ctx context.Context, a Actor, in ClientRequest) (any, error) {
+	return ClientSecret{ID: in.Client.ID}, o.didToClient(ctx, a, "client-reject", in.Client.ID, func() error {
+		return o.Clients.Reject(ctx, in.Client.ID)
+	})
 }
 
 func (o *Office) rotateClientSecret(ctx context.Context, a Actor, in ClientRequest) (any, error) {

@@ -174,6 +174,9 @@ func operations() map[string]operation {
 		"client/show":               take((*Office).showClient),
 		"client/rotate-secret":      take((*Office).rotateClientSecret),
 		"client/disable":            take((*Office).disableClient),
+		"client/waiting":            take((*Office).waitingClients),
+		"client/approve":            take((*Office).approveClient),
+		"client/reject":             take((*Office).rejectClient),
 		"client/rotate-signing-key": take((*Office).rotateSigningKey),
 
 		"user/bootstrap": take((*Office).bootstrap),

@@ -18,7 +18,8 @@ import (
 func newClient() *cobra.Command {
 	c := &cobra.Command{Use: "client", Short: "Register OAuth clients: apps and backend services",
 		Example: "  fieldseal client list --data DIR", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newClientAdd(), newClientList(), newClientShow(), newClientRotate(), newClientDisable(), newClientSigning())
+	c.AddCommand(newClientAdd(), newClientList(), newClientShow(), newClientRotate(), newClientDisable(), newClientSigning(),
+		newClientWaiting(), newClientApprove(), newClientReject())
 	return c
 }
 

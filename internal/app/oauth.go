@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldseal/fieldseal/audit/trace"
 	"github.com/fieldseal/fieldseal/authz/oauth"
+	"github.com/fieldseal/fieldseal/internal/config"
 	"github.com/fieldseal/fieldseal/internal/limit"
 )
 
@@ -18,7 +19,7 @@ func (a *App) openOAuth(ctx context.Context) (err error) {
 	table := a.store.Table("oauth")
 	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
 		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office,
-		Interaction: a.pages, Picker: true, Manage: "apps", ErrorPage: a.pages.ErrorPage, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
+		Interaction: a.pages, Picker: true, Manage: "apps", Registers: a.cfg.DynamicRegistration == config.RegistrationApproval, ErrorPage: a.pages.ErrorPage, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
 		AccessLifetime: a.cfg.AccessLifetime, RefreshLifetime: a.cfg.RefreshLifetime, Limits: a.limits(), PerNetwork: limit.Limit(a.cfg.NetworkLimit()),
 		Tracer: trace.New(otel.GetTracerProvider()), Log: a.log})
 	if err != nil {

@@ -136,6 +136,8 @@ type Options struct {
 	OAuthNetworkLimit string
 	AccessLifetime    time.Duration
 	RefreshLifetime   time.Duration
+	// DynamicRegistration says whether clients may register themselves.
+	DynamicRegistration string
 
 	IdempotencyTTL time.Duration
 
