@@ -67,7 +67,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) er
 	if err := s.acceptableRequest(r.Form, ar); err != nil {
 		return err
 	}
-	prompt, err := promptOf(r.Form.Get("prompt"))
+	prompt, anew, err := promptOf(r.Form.Get("prompt"))
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) er
 		return err
 	}
 	a := Asked{Client: c, Scopes: l.offered(ar.GetRequestedScopes()), Launch: l,
+		Memory: s.memory(c, r.Form.Get("redirect_uri"), ar.GetRequestedScopes()), AskAnew: anew,
 		Prompt: prompt, MaxAge: r.Form.Get("max_age"), Hint: r.Form.Get("login_hint")}
 	d, err := s.Interaction.Ask(w, r, a)
 	if err == nil && d == nil { // there is a page to answer
@@ -93,6 +94,11 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, c client.Client) er
 	}
 	if err != nil {
 		return err
+	}
+	if !d.Recalled && a.Memory != nil {
+		if err := a.Memory.keep(r.Context(), d.Claims.Account, d.Claims.Patient, d.Scopes); err != nil {
+			return err
+		}
 	}
 	d.Claims.Context = l.context(s.endpoint(stylePath()), d.Claims.Patient)
 	return s.grantCode(w, r, ar, *d)
@@ -114,18 +120,20 @@ func (s *Server) acceptableRequest(form url.Values, ar fosite.AuthorizeRequester
 
 // promptOf is the one of several demands that decides (OpenID Connect Core
 // §3.1.2.1): none stands alone, and a login is demanded whatever stands beside
-// it. Consent is asked for each time, and who logs in chooses the account.
-func promptOf(text string) (string, error) {
+// it; who logs in chooses the account. Every word but these two wants a person
+// to be asked anew, also one that is not known.
+func promptOf(text string) (prompt string, anew bool, err error) {
 	all := strings.Fields(text)
+	anew = slices.ContainsFunc(all, func(word string) bool { return word != "none" && word != "login" })
 	switch has := func(word string) bool { return slices.Contains(all, word) }; {
 	case has("none") && len(all) > 1:
-		return "", fosite.ErrInvalidRequest
+		return "", false, fosite.ErrInvalidRequest
 	case has("none"):
-		return "none", nil
+		return "none", false, nil
 	case has("login"), has("select_account"):
-		return "login", nil
+		return "login", anew, nil
 	}
-	return "", nil
+	return "", anew, nil
 }
 
 func notBase64URL(c rune) bool {
@@ -146,7 +154,11 @@ func (s *Server) grantCode(w http.ResponseWriter, r *http.Request, ar fosite.Aut
 	if err != nil {
 		return err
 	}
-	if err := s.record(r.Context(), event{subtype: "authorize", claims: d.Claims, client: ar.GetClient().GetID()}); err != nil {
+	subtype := "authorize"
+	if d.Recalled {
+		subtype = "authorize-remembered"
+	}
+	if err := s.record(r.Context(), event{subtype: subtype, claims: d.Claims, client: ar.GetClient().GetID()}); err != nil {
 		return err
 	}
 	s.redirect(w, r, url.Values{"code": {resp.GetCode()}, "state": {ar.GetState()}})
@@ -163,6 +175,8 @@ func (s *Server) redirectError(w http.ResponseWriter, r *http.Request, c client.
 		code = "login_required"
 	case errors.Is(err, ErrConsent):
 		code = "consent_required"
+	case errors.Is(err, ErrInteraction):
+		code = "interaction_required"
 	case code == "server_error":
 		s.Log.Error("authorization failed", "client", c.ID)
 	}

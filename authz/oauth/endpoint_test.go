@@ -161,12 +161,10 @@ func TestUserListsAndEndsAuthorisations(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Client != "app" {
 		t.Fatalf("%v %v", all, err)
 	}
-	if none, err := n.Grants(t.Context(), "user:other"); err != nil || len(none) != 0 || n.EndGrant(t.Context(), "user:other", all[0].ID) == nil {
+	if none, err := n.Grants(t.Context(), "user:other"); err != nil || len(none) != 0 || n.EndApp(t.Context(), "user:other", "app") == nil {
 		t.Errorf("another account: %v %v", none, err)
 	}
-	for _, g := range all {
-		n.must(n.EndGrant(t.Context(), "user:dr", g.ID))
-	}
+	n.must(n.EndApp(t.Context(), "user:dr", "app"))
 	if n.valid(got.text("access_token")) || n.post("/token", refresh("app", got.text("refresh_token"))).status == http.StatusOK {
 		t.Error("it goes on")
 	}

@@ -13,7 +13,7 @@ import (
 
 // event is what is recorded of a token request.
 type event struct {
-	subtype string // token-issue, token-refresh, token-revoke, authorize, launch, client-register, failure
+	subtype string // token-issue, token-refresh, token-revoke, authorize, authorize-remembered, launch, client-register, failure
 	reason  string // of a failure: a code of the server's own
 	claims  token.Claims
 	client  string
@@ -62,6 +62,7 @@ var standard = map[string]string{
 	"access_denied":             "the request was declined",
 	"login_required":            "the user must log in",
 	"consent_required":          "the user must be asked",
+	"interaction_required":      "the user must do something before",
 	"invalid_token":             "the bearer token is missing, invalid, expired or revoked",
 	"server_error":              "the server cannot answer",
 	"temporarily_unavailable":   "the server cannot answer at the moment",

@@ -126,7 +126,7 @@ func open(t testing.TB, s tables, change func(*oauth.Options)) *node {
 	var err error
 	n.tokens, err = token.New(token.Options{Table: s.tokens, StorageID: prf, Now: s.clock.Now})
 	n.must(err)
-	n.clients = client.New(client.Options{Table: s.oauth, PRF: prf, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL, Now: s.clock.Now})
+	n.clients = client.New(client.Options{Table: s.oauth, PRF: prf, CheckKeys: oauth.CheckKeys, Now: s.clock.Now})
 	o := oauth.Options{Base: base, Issuer: issuer, Table: s.oauth, Clients: n.clients, Tokens: n.tokens, PRF: prf,
 		Recorder: s.rec, Gatekeeper: s.rec, Interaction: s.person, Charts: ward{}, Now: s.clock.Now}
 	if change != nil {

@@ -6,8 +6,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/oauth"
 )
 
 // frozenRows is testdata/format/v1: every kind of row, and the secrets that
@@ -42,12 +44,18 @@ func TestFrozenRowsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(kinds) != 7 {
+	if len(kinds) != 9 {
 		t.Fatalf("kinds %v", kinds)
 	}
-	n := open(t, s, nil)
+	n := open(t, s, func(o *oauth.Options) { o.ConsentLifetime = 30 * 24 * time.Hour })
 	if c, err := n.clients.Get(t.Context(), "confidential"); err != nil || !c.SecretMatches(f.Secret) || c.Auth != client.SecretBasic {
 		t.Errorf("client %+v %v", c, err)
+	}
+	if waiting, err := n.clients.Waiting(t.Context()); err != nil || len(waiting) != 1 || waiting[0].Name != "Walk diary" || !waiting[0].SelfRegistered {
+		t.Errorf("waiting %+v %v", waiting, err)
+	}
+	if !recalls(t, n, "app", strings.Fields(appScopes)...) {
+		t.Error("the remembered consent is not recalled")
 	}
 	for _, kid := range []string{"1027961745cb1192", "32c8e15a92172af2"} { // signing/1 without a beginning, signing/2 with one
 		if len(n.published().Key(kid)) != 1 {

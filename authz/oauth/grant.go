@@ -169,15 +169,15 @@ func (g grantRow) inForce(now int64) bool {
 
 // Grant is an app that a user has authorised.
 type Grant struct {
-	ID     string
+	ID     string // of a family of tokens; empty: an answer that is remembered
 	Client string
 	Since  time.Time
 	Used   time.Time // when it last got an access token; zero: unknown
 	Scopes []string  // nil: unknown
 }
 
-// Grants are the authorisations of an account that are in force, for the page
-// on which a user ends them (access.md, SMART 13).
+// Grants are the authorisations of an account that are in force, and the answers
+// that are remembered, for the page on which a user ends them (access.md, SMART 13).
 func (s *Server) Grants(ctx context.Context, account string) (found []Grant, err error) {
 	who, now := s.pseudonym(account), s.Now().Unix()
 	for stored, err := range s.Table.Scan(ctx, grantKey("")) {
@@ -193,46 +193,76 @@ func (s *Server) Grants(ctx context.Context, account string) (found []Grant, err
 			found = append(found, of)
 		}
 	}
+	for row, err := range s.rememberedRows(ctx, account) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Keep > now {
+			found = append(found, Grant{Client: row.Client, Since: time.Unix(row.Since, 0), Scopes: row.Scopes})
+		}
+	}
 	return found, nil
 }
 
-// EndGrant ends one of the account's authorisations; of another account it is
-// ErrNotFound.
-func (s *Server) EndGrant(ctx context.Context, account, id string) error {
-	all, err := s.Grants(ctx, account)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(all, func(g Grant) bool { return g.ID == id }) {
-		return repository.ErrNotFound
-	}
-	if err := s.record(ctx, event{subtype: "token-revoke", claims: token.Claims{Account: account}}); err != nil {
-		return err
-	}
-	return s.endGrant(ctx, id)
-}
-
 // EndGrants ends everything that an account gave to apps, a code that is under
-// way too, and returns how many families that were: after its credentials
-// changed, or whoever may say so ends its access.
+// way too, forgets what it allowed, and returns how many families that were:
+// after its credentials changed, or whoever may say so ends its access.
 func (s *Server) EndGrants(ctx context.Context, account string) (n int, err error) {
-	who := s.pseudonym(account)
-	var ids []string
-	for stored, err := range s.Table.Scan(ctx, grantKey("")) {
-		if err != nil {
-			return 0, fmt.Errorf("reading grants: %w", err)
-		}
-		var g grantRow
-		if json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Account == who && g.Revoked == 0 {
-			ids = append(ids, string(stored.Key[len(grantKey("")):]))
-		}
+	if err := s.forget(ctx, account, ""); err != nil {
+		return 0, err
 	}
-	if len(ids) == 0 {
-		return 0, nil
+	ids, err := s.familiesOf(ctx, account, "")
+	if err != nil || len(ids) == 0 {
+		return 0, err
 	}
 	if err := s.record(ctx, event{subtype: "token-revoke", claims: token.Claims{Account: account}}); err != nil {
 		return 0, err
 	}
+	return s.endAll(ctx, ids)
+}
+
+// EndApp ends all that an account authorised a client to: what is remembered,
+// which goes first, so that no new token comes silently, and its families.
+// Without either it is ErrNotFound.
+func (s *Server) EndApp(ctx context.Context, account, client string) error {
+	all, err := s.Grants(ctx, account)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(g Grant) bool { return g.Client == client }) {
+		return repository.ErrNotFound
+	}
+	if err := s.record(ctx, event{subtype: "token-revoke", claims: token.Claims{Account: account}, client: client}); err != nil {
+		return err
+	}
+	if err := s.forget(ctx, account, client); err != nil {
+		return err
+	}
+	ids, err := s.familiesOf(ctx, account, client)
+	if err != nil {
+		return err
+	}
+	_, err = s.endAll(ctx, ids)
+	return err
+}
+
+// familiesOf are the families of an account that were not revoked, those of one
+// client when it is not empty.
+func (s *Server) familiesOf(ctx context.Context, account, client string) (ids []string, err error) {
+	who := s.pseudonym(account)
+	for stored, err := range s.Table.Scan(ctx, grantKey("")) {
+		if err != nil {
+			return nil, fmt.Errorf("reading grants: %w", err)
+		}
+		var g grantRow
+		if json.Unmarshal(stored.Value, &g) == nil && g.Format == 1 && g.Account == who && g.Revoked == 0 && (client == "" || g.Client == client) {
+			ids = append(ids, string(stored.Key[len(grantKey("")):]))
+		}
+	}
+	return ids, nil
+}
+
+func (s *Server) endAll(ctx context.Context, ids []string) (n int, err error) {
 	for _, id := range ids {
 		if err := s.endGrant(ctx, id); err != nil {
 			return n, err

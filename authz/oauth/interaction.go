@@ -22,6 +22,11 @@ var ErrLogin = errors.New("login is required")
 // nobody may be (prompt=none, OpenID Connect Core §3.1.2.6).
 var ErrConsent = errors.New("consent is required")
 
+// ErrInteraction means that a person would have to do something other than
+// consent, as choosing a patient, and nobody may be asked (prompt=none, OpenID
+// Connect Core §3.1.2.6).
+var ErrInteraction = errors.New("interaction is required")
+
 // Interaction asks people: who they are, what an app may do, for which patient.
 // The pages implement it.
 type Interaction interface {
@@ -29,7 +34,7 @@ type Interaction interface {
 	// acceptable so far. While there is something to ask it writes a page and
 	// returns nil and no error; the page's forms go to the same URL, query
 	// included. Once everything is known it writes nothing and returns the
-	// decision, or ErrDeclined, ErrLogin or ErrConsent. It must keep the forms of one person
+	// decision, or ErrDeclined, ErrLogin, ErrConsent or ErrInteraction. It must keep the forms of one person
 	// from being sent by another's page (CSRF).
 	Ask(w http.ResponseWriter, r *http.Request, a Asked) (*Decision, error)
 	// Renew returns what the claims of an account are now, when a refresh token
@@ -48,9 +53,13 @@ type Asked struct {
 	// who decides. The value is consumed when Ask returns a decision or
 	// ErrDeclined.
 	Launch *Launch
-	Prompt string // login, none or empty
-	MaxAge string // seconds since the login, or empty
-	Hint   string // login_hint
+	// Memory is what people allowed the app before; AskAnew says that the app
+	// wants them to be asked nevertheless.
+	Memory  *Memory
+	AskAnew bool
+	Prompt  string // login, none or empty
+	MaxAge  string // seconds since the login, or empty
+	Hint    string // login_hint
 }
 
 // Decision is what the user, and rules about the account, answered.
@@ -62,6 +71,8 @@ type Decision struct {
 	// Purposes, AMR, AuthTime), and for which patient. Client, Scopes and Context
 	// are filled in.
 	Claims token.Claims
+	// Recalled says that nobody was asked: the answer is one that Memory knew.
+	Recalled bool
 }
 
 // sound refuses a decision that gives more than was asked for, or a scope

@@ -88,6 +88,9 @@ type Options struct {
 	// Registers lets clients register themselves (RFC 7591); they wait for an
 	// officer.
 	Registers bool
+	// ConsentLifetime is how long it is remembered what a user allowed an app; 0:
+	// not at all.
+	ConsentLifetime time.Duration
 	// RefreshLifetime of offline_access; 0 means DefaultRefreshLifetime.
 	RefreshLifetime time.Duration
 	// AccessLifetime of apps with a user; 0 means token.DefaultLifetime.

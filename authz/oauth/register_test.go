@@ -19,7 +19,13 @@ import (
 
 func openRegistration(t *testing.T) *node {
 	t.Helper()
-	return open(t, newTables(), func(o *oauth.Options) { o.Registers = true })
+	var strict *client.Registry // which looks at addresses of key sets, as the product's
+	n := open(t, newTables(), func(o *oauth.Options) {
+		strict = client.New(client.Options{Table: o.Table, PRF: prf, CheckKeys: oauth.CheckKeys, CheckKeysURL: oauth.CheckKeysURL, Now: o.Now})
+		o.Registers, o.Clients = true, strict
+	})
+	n.clients = strict
+	return n
 }
 
 // registerRaw posts metadata from an address of its own network, unless a change

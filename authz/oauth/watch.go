@@ -94,7 +94,7 @@ func (w *watched) outcome() trace.Outcome {
 		return trace.Unavailable
 	case w.status >= http.StatusInternalServerError, w.code == "server_error":
 		return trace.Failed
-	case w.status == http.StatusUnauthorized, w.status == http.StatusForbidden, w.code == "access_denied", w.code == "login_required", w.code == "consent_required":
+	case w.status == http.StatusUnauthorized, w.status == http.StatusForbidden, w.code == "access_denied", w.code == "login_required", w.code == "consent_required", w.code == "interaction_required":
 		return trace.Denied
 	case w.status >= http.StatusBadRequest, w.code != "":
 		return trace.Invalid

@@ -20,7 +20,7 @@ func (a *App) openOAuth(ctx context.Context) (err error) {
 	a.oauth, err = oauth.New(ctx, oauth.Options{Base: a.base, Issuer: strings.TrimSuffix(a.base, "/fhir") + oauth.Path,
 		Table: table, Clients: a.clients, Tokens: a.tokens, PRF: a.ring.StorageID, Recorder: a.trail, Gatekeeper: a.trail, Charts: a.office,
 		Interaction: a.pages, Picker: true, Manage: "apps", Registers: a.cfg.DynamicRegistration == config.RegistrationApproval, ErrorPage: a.pages.ErrorPage, Peer: func(r *http.Request) string { return a.handler.Peer(r) },
-		AccessLifetime: a.cfg.AccessLifetime, RefreshLifetime: a.cfg.RefreshLifetime, Limits: a.limits(), PerNetwork: limit.Limit(a.cfg.NetworkLimit()),
+		AccessLifetime: a.cfg.AccessLifetime, RefreshLifetime: a.cfg.RefreshLifetime, ConsentLifetime: a.cfg.ConsentLifetime, Limits: a.limits(), PerNetwork: limit.Limit(a.cfg.NetworkLimit()),
 		Tracer: trace.New(otel.GetTracerProvider()), Log: a.log})
 	if err != nil {
 		return err

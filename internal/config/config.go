@@ -136,6 +136,8 @@ type Options struct {
 	OAuthNetworkLimit string
 	AccessLifetime    time.Duration
 	RefreshLifetime   time.Duration
+	// ConsentLifetime is how long it is remembered what a user allowed an app.
+	ConsentLifetime time.Duration
 	// DynamicRegistration says whether clients may register themselves.
 	DynamicRegistration string
 

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -163,7 +162,8 @@ type appsView struct {
 }
 
 type appView struct {
-	ID, Name    string
+	Client      string // its id
+	Name        string
 	Since, Used time.Time
 	Offers      []offer
 }
@@ -183,7 +183,7 @@ func (h *Handler) authorised(v *visit) {
 		if c, err := v.Clients.Get(v.r.Context(), g.Client); err == nil {
 			name = c.Name
 		}
-		a.Apps = append(a.Apps, appView{g.ID, name, g.Since, g.Used, offers(g.Scopes)})
+		a.Apps = append(a.Apps, appView{g.Client, name, g.Since, g.Used, offers(g.Scopes)})
 	}
 	v.page(http.StatusOK, chrome{Title: "Authorised apps", Here: appsPath, Wide: true}, "", appsPage(a))
 }
@@ -209,27 +209,6 @@ func byApp(grants []oauth.Grant) (out []oauth.Grant) {
 	return out
 }
 
-// endApp ends everything that the app of a grant has of the account.
-func (h *Handler) endApp(ctx context.Context, subject, id string) error {
-	grants, err := h.apps.Grants(ctx, subject)
-	if err != nil {
-		return err
-	}
-	of := slices.IndexFunc(grants, func(g oauth.Grant) bool { return g.ID == id })
-	if of < 0 {
-		return nil // ended already, or never the account's
-	}
-	for _, g := range grants {
-		if g.Client != grants[of].Client {
-			continue
-		}
-		if err := h.apps.EndGrant(ctx, subject, g.ID); err != nil && !errors.Is(err, repository.ErrNotFound) {
-			return err
-		}
-	}
-	return nil
-}
-
 func (h *Handler) revoke(v *visit) {
 	if !v.read() {
 		return
@@ -238,7 +217,9 @@ func (h *Handler) revoke(v *visit) {
 		v.onward(appsPath)
 		return
 	}
-	if err := h.endApp(v.r.Context(), v.session.Account, v.form("id")); err != nil {
+	// What has ended already, or never was the account's, needs no other answer.
+	err := h.apps.EndApp(v.r.Context(), v.session.Account, v.form("client"))
+	if err != nil && !errors.Is(err, repository.ErrNotFound) {
 		v.down(v.w, v.r, err)
 		return
 	}

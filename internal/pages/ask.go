@@ -52,12 +52,12 @@ func (p *Pages) Ask(w http.ResponseWriter, r *http.Request, a oauth.Asked) (*oau
 		v.to(away)
 		return nil, nil
 	}
-	if a.Prompt == "none" { // consent is asked for each time
-		return nil, oauth.ErrConsent
-	}
 	if q.rec, err = p.Accounts.Get(r.Context(), v.session.Account); err != nil {
 		p.down(w, r, err)
 		return nil, nil
+	}
+	if a.Prompt == "none" {
+		return q.silently()
 	}
 	return q.step()
 }
@@ -138,7 +138,7 @@ func (q *asking) awaited() string {
 // step answers the form that was posted, or shows what comes next.
 func (q *asking) step() (*oauth.Decision, error) {
 	if q.r.Method != http.MethodPost {
-		return nil, q.begin()
+		return q.begin()
 	}
 	if !q.read("k") {
 		return nil, nil
@@ -148,19 +148,19 @@ func (q *asking) step() (*oauth.Decision, error) {
 	case deny && q.foreignLaunch(): // refused there, and recorded as what it is
 		return &oauth.Decision{Claims: token.Claims{Account: q.session.Account}}, nil
 	case deny:
-		return nil, oauth.ErrDeclined
+		return nil, q.declined()
 	case q.foreignLaunch():
-		return nil, q.begin()
+		return q.begin()
 	}
 	switch q.form("step") {
 	case "find":
-		return nil, q.find()
+		return q.find()
 	case "pick":
-		return nil, q.pick(q.form("patient"))
+		return q.pick(q.form("patient"))
 	case "decide":
 		return q.decide()
 	}
-	return nil, q.begin()
+	return q.begin()
 }
 
 // foreignLaunch reports whether an EHR opened the app for somebody else.
@@ -169,25 +169,37 @@ func (q *asking) foreignLaunch() bool {
 }
 
 // begin shows the first page: for which patient, or what the app asks for.
-func (q *asking) begin() error {
+func (q *asking) begin() (*oauth.Decision, error) {
 	if q.foreignLaunch() {
 		q.page(http.StatusForbidden, chrome{Title: "Opened for somebody else"}, q.app, launchPage(q, q.asked.Client.Name))
-		return nil
+		return nil, nil
 	}
-	if l := q.asked.Launch; l != nil && l.Patient != "" {
-		return q.pick(l.Patient)
-	}
-	if !q.needsPatient() {
+	switch patient, settled := q.settled(); {
+	case settled && patient == "":
 		return q.consent("", person{})
+	case settled:
+		return q.pick(patient)
 	}
 	own, search := q.rec.Contexts(q.Now())
-	switch {
-	case search:
-		return q.picker(found{})
-	case len(own) == 1:
-		return q.pick(own[0].Patient)
+	if search {
+		return nil, q.picker(found{})
 	}
-	return q.choose(own)
+	return nil, q.choose(own)
+}
+
+// settled is for which patient an app is used when nobody has to choose; empty:
+// for none in particular.
+func (q *asking) settled() (patient string, settled bool) {
+	if l := q.asked.Launch; l != nil && l.Patient != "" {
+		return l.Patient, true
+	}
+	if !q.needsPatient() {
+		return "", true
+	}
+	if own, search := q.rec.Contexts(q.Now()); !search && len(own) == 1 {
+		return own[0].Patient, true
+	}
+	return "", false
 }
 
 // needsPatient reports whether something is asked for that is of one patient.
@@ -258,7 +270,7 @@ func (q *asking) decide() (*oauth.Decision, error) {
 		return nil, q.outdated()
 	}
 	if len(granted) == 0 || q.form("answer") != "allow" {
-		return nil, oauth.ErrDeclined
+		return nil, q.declined()
 	}
 	if claims, err = q.claimsFor(f.patient, granted); err != nil {
 		return nil, err

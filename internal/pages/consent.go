@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/smart"
 )
 
@@ -159,22 +161,31 @@ type consentView struct {
 	Offers []offer
 	Host   string // where the app runs
 	Writes bool
+	Days   int // for which the answer is remembered
 }
 
-// consent shows what the app asks for. It is asked each time: nobody has to
-// remember what was once allowed.
-func (q *asking) consent(patient string, who person) error {
+// consent shows what the app asks for, unless that was allowed before.
+func (q *asking) consent(patient string, who person) (*oauth.Decision, error) {
 	claims, err := q.claimsFor(patient, q.asked.Scopes)
 	if err != nil {
-		return q.noPatient()
+		return nil, q.noPatient()
+	}
+	d, err := q.recall(claims)
+	if err != nil {
+		q.down(q.w, q.r, err)
+		return nil, nil
+	}
+	if d != nil {
+		return d, nil
 	}
 	c := consentView{asking: q, Form: q.prove(patient, claims.Scopes), Person: who, Offers: offers(claims.Scopes)}
+	c.Days = int(q.asked.Memory.Lifetime() / (24 * time.Hour))
 	c.Writes = slices.ContainsFunc(c.Offers, func(o offer) bool { return o.Changes })
 	if u, err := url.Parse(q.r.URL.Query().Get("redirect_uri")); err == nil {
 		c.Host = u.Host
 	}
 	q.page(http.StatusOK, chrome{Title: "Allow " + q.asked.Client.Name + "?", Wide: true}, q.app, consentPage(c))
-	return nil
+	return nil, nil
 }
 
 // noPatient says that there is nobody for whom the app can be used.

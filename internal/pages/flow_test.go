@@ -297,7 +297,7 @@ func TestPeopleSeeAndEndTheirApps(t *testing.T) {
 		t.Error("another one's apps are shown")
 	}
 	_, mine := other.get(logoutPath).form("csrf")
-	other.postForm(appsPath, map[string][]string{"csrf": mine["csrf"], "id": form["id"]})
+	other.postForm(appsPath, map[string][]string{"csrf": mine["csrf"], "client": form["client"]})
 	if all, err := h.server.Grants(t.Context(), "user:ann"); err != nil || len(all) != 2 {
 		t.Fatalf("ended by another: %v %v", all, err)
 	}

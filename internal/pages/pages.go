@@ -66,7 +66,8 @@ type Clients interface {
 // Apps are what an account has authorised (oauth.Server).
 type Apps interface {
 	Grants(ctx context.Context, account string) ([]oauth.Grant, error)
-	EndGrant(ctx context.Context, account, id string) error
+	// EndApp ends what the account authorised a client to, and forgets the answer.
+	EndApp(ctx context.Context, account, client string) error
 }
 
 // Gatekeeper records what is refused before anything is checked, aggregated per

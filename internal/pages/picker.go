@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fieldseal/fieldseal/authz/account"
+	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/fhir"
 )
 
@@ -72,7 +73,7 @@ func (q *asking) choose(own []account.Context) error {
 
 // find answers the picker's search. What was typed stands in the form and in the
 // audit trail, not in an address.
-func (q *asking) find() error {
+func (q *asking) find() (*oauth.Decision, error) {
 	if _, search := q.rec.Contexts(q.Now()); !search {
 		return q.begin()
 	}
@@ -97,20 +98,20 @@ func (q *asking) find() error {
 		query = url.Values{"_page": {more}}
 	}
 	if f.Error != "" {
-		return q.picker(f)
+		return nil, q.picker(f)
 	}
 	var err error
 	f.People, f.More, err = q.search("", query)
 	switch {
 	case errors.Is(err, ErrDenied):
-		return q.noPatient()
+		return nil, q.noPatient()
 	case errors.Is(err, ErrQuery):
 		f.Error = "This search could not be carried out. Search again."
 	case err != nil:
 		q.down(q.w, q.r, err)
-		return nil
+		return nil, nil
 	}
-	return q.picker(f)
+	return nil, q.picker(f)
 }
 
 // escape keeps a comma from being read as an alternative (R4 search.html#escaping).
@@ -119,14 +120,14 @@ func escape(text string) string {
 }
 
 // pick goes on with a patient that the user may see, whoever named it.
-func (q *asking) pick(id string) error {
+func (q *asking) pick(id string) (*oauth.Decision, error) {
 	who, err := q.look(id)
 	if errors.Is(err, ErrDenied) || errors.Is(err, ErrQuery) {
-		return q.noPatient()
+		return nil, q.noPatient()
 	}
 	if err != nil {
 		q.down(q.w, q.r, err)
-		return nil
+		return nil, nil
 	}
 	return q.consent(id, who)
 }
