@@ -97,7 +97,7 @@ func TestDeclinedScopesAreNotGranted(t *testing.T) {
 			}
 		}
 	}
-	g := reader.authorize(t, a, "launch/patient patient/Observation.rs", map[string]string{"Read only these kinds:": "on", "Laboratory results": "on"})
+	g := s.newReader(t).authorize(t, a, "launch/patient patient/Observation.rs", map[string]string{"Read only these kinds:": "on", "Laboratory results": "on"})
 	if want := "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"; !slices.Contains(g.scopes(), want) || slices.Contains(g.scopes(), "patient/Observation.rs") {
 		t.Errorf("a finer alternative: %v", g.scopes())
 	}

@@ -102,10 +102,12 @@ func (u *user) authorize(t testing.TB, a *smartApp, scope string, choose map[str
 }
 
 // allow says yes on the consent page, after its boxes were changed, and returns
-// the code.
+// the code. Who has allowed the same before is not asked.
 func (v *visitor) allow(choose map[string]string) string {
 	v.t.Helper()
-	v.press(buttonAllow, choose)
+	if v.left == nil {
+		v.press(buttonAllow, choose)
+	}
 	if v.left == nil || v.left.Query().Get("code") == "" {
 		v.t.Fatalf("no code: %v %d %.500s", v.left, v.page.status, v.page.text)
 	}
