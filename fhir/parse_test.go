@@ -231,7 +231,7 @@ func TestHostileObjectWithManyNamesIsLinear(t *testing.T) {
 	if _, err := fhir.ParseValue(b.Bytes(), fhir.DefaultLimits); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(start); d > 30*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("took %v", d)
 	}
 }

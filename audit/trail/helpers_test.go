@@ -114,7 +114,7 @@ func readEvent(n byte) audit.Event {
 
 func mustRecord(t testing.TB, tr *Trail, e audit.Event) uint64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r, err := tr.Record(ctx, e)
 	if err != nil {

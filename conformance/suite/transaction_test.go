@@ -174,7 +174,7 @@ func TestFailingTransactionNamesTheEntryAndWritesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name == "operation" {
-				c.entry["request"].(object)["url"], c.status, c.path = "Patient/$nonsense", 400, "Bundle.entry[1].request.url"
+				c.entry["request"].(object)["url"], c.status, c.path = "Patient/$nonsense", 404, "Bundle.entry[1]"
 			}
 			good := person("")
 			a := s.do(t, integration, "POST", "", transaction(post(good, ""), c.entry)).outcome(c.status)

@@ -40,7 +40,7 @@ func TestHostileExpressionsEnd(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -67,7 +67,7 @@ func TestWideObjectsEnd(t *testing.T) {
 		}
 		start := time.Now()
 		_, err = e.Evaluate(t.Context(), fhirpath.Context{Focus: fhirpath.Root(r), Limits: fhirpath.Limits{Steps: 500_000}})
-		if !errors.Is(err, fhirpath.ErrLimit) || time.Since(start) > 20*time.Second {
+		if !errors.Is(err, fhirpath.ErrLimit) || time.Since(start) > time.Minute {
 			t.Errorf("%s: %v after %s", expression, err, time.Since(start))
 		}
 	}

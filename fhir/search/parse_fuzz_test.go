@@ -27,7 +27,7 @@ func FuzzParseSearch(f *testing.F) {
 		for _, types := range [][]string{{"Patient"}, {"Observation"}, {"Location"}, nil} {
 			start := time.Now()
 			s, err := c.ParseSearch(types, query, search.ParseOptions{Lenient: lenient})
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 			if (s == nil) == (err == nil) {

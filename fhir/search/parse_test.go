@@ -243,7 +243,7 @@ func TestParseRefusesBadSearches(t *testing.T) {
 		t.Run(tt.query[:min(len(tt.query), 60)], func(t *testing.T) {
 			start := time.Now()
 			_, err := c.ParseSearch([]string{"Patient"}, tt.query, search.ParseOptions{})
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %s", took)
 			}
 			var pe *search.ParameterError
@@ -279,7 +279,7 @@ func TestParseRefusesChainsThatExplode(t *testing.T) {
 	if !errors.Is(err, search.ErrMalformed) || !strings.Contains(err.Error(), "too many types") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %s", took)
 	}
 	s, err := r4Catalog(t).ParseSearch([]string{"Provenance"}, "target:Observation.subject:Patient.organization.name=x", search.ParseOptions{})

@@ -73,7 +73,7 @@ func TestManyUnitCodesStayBounded(t *testing.T) {
 	for i := range 20_000 {
 		ucum.Canonical(ucum.System, fmt.Sprintf("m{%d}", i), number(t, "1"))
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Fatalf("20,000 codes took %s", took)
 	}
 }

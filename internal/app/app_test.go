@@ -233,10 +233,10 @@ const small = `{"resourceType":"Patient"}`
 // was under way.
 func TestDrainLetsRequestsInFlightEnd(t *testing.T) {
 	t.Parallel()
-	s := serve(t, 20*time.Second)
+	s := serve(t, 5*time.Minute)
 	c := s.begin(t, small, 5)
 	s.stop()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := http.Get(strings.TrimSuffix(s.Base, "/fhir") + "/healthz"); err != nil {
 			break
 		}
@@ -277,7 +277,7 @@ func TestDrainEndsAtItsTimeout(t *testing.T) {
 	if err := <-s.done; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("it ended with %v", err)
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("after %s", took)
 	}
 	open(t, s.Folder)

@@ -5,7 +5,9 @@ package mongotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -40,7 +42,7 @@ func Run(run func() int, uri *string) int {
 			fmt.Fprintln(os.Stderr, "starting the shared server:", err)
 			return 1
 		}
-		defer s.Kill()
+		defer s.end()
 		*uri = s.URI()
 	}
 	return run()
@@ -54,6 +56,7 @@ type Server struct {
 	args    []string
 	cmd     *exec.Cmd
 	exited  chan struct{}
+	guard   net.Listener // holds the port; see reserve
 }
 
 // New starts a server whose files and process belong to the test. Without a
@@ -68,7 +71,7 @@ func New(t testing.TB, args ...string) *Server {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Kill)
+	t.Cleanup(s.end)
 	return s
 }
 
@@ -78,12 +81,9 @@ func (s *Server) URI() string { return "mongodb://" + s.Address + "/?directConne
 // Start starts the process, anew after Kill, and waits until it listens.
 func (s *Server) Start() error {
 	if s.Address == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		if err := s.reserve(); err != nil {
 			return err
 		}
-		s.Address = l.Addr().String()
-		l.Close()
 	}
 	host, port, err := net.SplitHostPort(s.Address)
 	if err != nil {
@@ -100,8 +100,36 @@ func (s *Server) Start() error {
 	return s.wait()
 }
 
+// reserve chooses a port for the process, which binds it later and anew after
+// Kill. It lies below those that systems give to connections and to listeners
+// without a port of their own, and the one above it is held as long as this
+// server lives, so that no other test chooses it.
+func (s *Server) reserve() error {
+	for range 1000 {
+		port := 15_000 + 2*rand.N(8_000)
+		guard, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port+1))
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err != nil {
+			guard.Close()
+			continue
+		}
+		s.Address, s.guard = l.Addr().String(), guard
+		return l.Close()
+	}
+	return errors.New("no port is free")
+}
+
+// end kills the process for good.
+func (s *Server) end() {
+	s.Kill()
+	s.guard.Close()
+}
+
 func (s *Server) wait() error {
-	for range 300 {
+	for range 1800 { // three minutes: a busy machine starts no interpreter quickly
 		if c, err := net.DialTimeout("tcp", s.Address, time.Second); err == nil {
 			c.Close()
 			return nil
