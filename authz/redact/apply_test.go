@@ -99,7 +99,7 @@ func TestHiddenModifierWithholdsTheResource(t *testing.T) {
 // are the same bytes, before and after Apply, for every mask tried.
 func TestOpenedUnderMaskEqualsFilteredTree(t *testing.T) {
 	t.Parallel()
-	cipher, err := field.NewCipher(field.Options{Table: table(), Suite: field.SuiteCounter, Tenant: [16]byte{1}})
+	cipher, err := field.NewCipher(field.Options{Table: table(), Suite: field.SuiteDerived, Tenant: [16]byte{1}})
 	if err != nil {
 		t.Fatal(err)
 	}

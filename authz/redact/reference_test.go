@@ -53,7 +53,7 @@ type viewer func(r *fhir.Resource, visible field.ClassSet) []byte
 // visible and finishes it.
 func sealing(t testing.TB) viewer {
 	t.Helper()
-	cipher, err := field.NewCipher(field.Options{Table: table(), Suite: field.SuiteCounter, Tenant: [16]byte{1}})
+	cipher, err := field.NewCipher(field.Options{Table: table(), Suite: field.SuiteDerived, Tenant: [16]byte{1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,14 @@
 package field
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/fieldseal/fieldseal/crypto/keyring"
 )
 
 // Header of group 0: suite, class, DEK version, salt, commitment. The header of
@@ -16,33 +18,19 @@ const (
 	commitBytes  = 16
 	headerBound  = 1 + 1 + 4 + saltBytes // what the derivation takes in
 	headerBytes  = headerBound + commitBytes
-	recordKeyLen = 32
-	maxOverhead  = 12 + 16 // nonce and tag of a slot
+	placeBytes   = sha256.Size + 1
+	recordKeyLen = 32      // of older formats
+	maxOverhead  = 12 + 16 // nonce and tag of a chunk
 )
 
 // Labels in the associated data of slot 0, which has no element path.
-const (
-	labelHead        = "\x00head2"
-	labelHeadHeaders = "\x00head" // of formatHeaders
-	labelMap         = "\x00map"
-)
+const labelMap = "\x00map"
 
-// derive computes the record key and commitment of a group into w.okm:
-// KDF(class key, header[0:22] ‖ lp(tenant) lp(type) lp(storage key) lp(version)).
-func (c *Cipher) derive(w *work, k Keys, header []byte) error {
-	class := Class(header[1])
-	ck, err := k.ClassKey(binary.BigEndian.Uint32(header[2:6]), uint8(class))
-	if err != nil {
-		return fmt.Errorf("key of class %s: %w", class, err)
-	}
-	c.observe(opDerive, class)
-	copy(w.info, header[:headerBound])
-	ck.Derive(&w.okm, w.info)
-	return nil
-}
+// headLabels are those of group 0, by format.
+var headLabels = [formatVersion + 1]string{formatHeaders: "\x00head", formatRecordKeys: "\x00head2", formatVersion: "\x00head3"}
 
-// bindRecord prepares what every derivation of one record takes in; derive
-// puts the header of the group before it.
+// bindRecord prepares what says where a record belongs: its header stands
+// before it.
 func (w *work) bindRecord(b *Binding) {
 	w.info = append(w.info[:0], make([]byte, headerBound)...)
 	w.info = appendBytes(w.info, b.Tenant[:])
@@ -51,30 +39,27 @@ func (w *work) bindRecord(b *Binding) {
 	w.info = binary.BigEndian.AppendUint64(append(w.info, 8), b.Version)
 }
 
+// bindHeader takes in the header of the record, whose place then is
+// SHA-256(header with class 0 ‖ lp(tenant) lp(type) lp(storage key) lp(version)).
+func (w *work) bindHeader() {
+	w.head[1] = byte(Group0)
+	copy(w.info, w.head[:])
+	*(*[sha256.Size]byte)(w.place[:]) = sha256.Sum256(w.info)
+}
+
 func (c *Cipher) observe(op operation, class Class) {
 	if c.watch != nil {
 		c.watch(op, class)
 	}
 }
 
-// aead returns the cipher of the group whose key stands in w.okm.
-func (w *work) aead(s Suite) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(w.okm[:recordKeyLen])
-	if err != nil {
-		return nil, err
-	}
-	if s == SuiteRandom {
-		return cipher.NewGCMWithRandomNonce(block)
-	}
-	return cipher.NewGCM(block)
-}
-
-// nonce is the slot number, or nothing where the AEAD draws its own.
+// nonce is that of a chunk, or nothing where the AEAD draws its own.
 func (w *work) nonce(a cipher.AEAD, slot uint32) []byte {
 	if a.NonceSize() == 0 {
 		return nil
 	}
-	binary.BigEndian.PutUint32(w.iv[8:], slot)
+	w.iv = w.base
+	binary.BigEndian.PutUint32(w.iv[8:], binary.BigEndian.Uint32(w.iv[8:])^slot)
 	return w.iv[:]
 }
 
@@ -82,22 +67,30 @@ func (w *work) nonce(a cipher.AEAD, slot uint32) []byte {
 func (c *Cipher) newHead(w *work, k Keys) error {
 	w.head[0], w.head[1] = byte(c.suite), byte(Group0)
 	binary.BigEndian.PutUint32(w.head[2:], k.Version())
+	w.form = formatVersion
 	_, err := io.ReadFull(c.random, w.head[headerBound-saltBytes:])
+	w.bindHeader()
 	return err
 }
 
 // group returns the AEAD of a class of the record whose header stands in
-// w.head; its commitment is w.commitment.
+// w.head, and sets w.commit and what nonces are made of.
 func (c *Cipher) group(w *work, k Keys, class Class) (cipher.AEAD, error) {
-	w.head[1] = byte(class)
-	if err := c.derive(w, k, w.head[:]); err != nil {
-		return nil, err
+	version := binary.BigEndian.Uint32(w.head[2:6])
+	if w.form != formatVersion {
+		return c.formerGroup(w, k, version, class)
 	}
-	return w.aead(Suite(w.head[0]))
+	s, err := k.Sealer(version, uint8(class), Suite(w.head[0]) == SuiteDrawn)
+	if err != nil {
+		return nil, fmt.Errorf("key of class %s: %w", class, err)
+	}
+	c.observe(opDerive, class)
+	s.Mark(&w.mark, (*[keyring.DigestBytes]byte)(w.place[:]))
+	copy(w.base[:], w.mark[:])
+	copy(w.commit[:], w.mark[keyring.MarkBytes-commitBytes:])
+	w.place[placeBytes-1] = byte(class)
+	return s.AEAD(), nil
 }
-
-// commitment is that of the group derived last.
-func (w *work) commitment() []byte { return w.okm[recordKeyLen:][:commitBytes] }
 
 // sealSlot appends length and ciphertext of the payload w.plain[from:], bound
 // to w.aad.
@@ -106,38 +99,44 @@ func (c *Cipher) sealSlot(dst []byte, w *work, a cipher.AEAD, class Class, slot 
 	payload := w.plain[from:]
 	w.longest = max(w.longest, len(w.plain))
 	dst = binary.AppendUvarint(dst, uint64(len(payload)+a.Overhead()))
-	return a.Seal(dst, w.nonce(a, slot), payload, w.aad) // #nosec G407 -- one key per record and class, the slot number as nonce
+	return a.Seal(dst, w.nonce(a, slot), payload, w.aad) // #nosec G407 -- a derived nonce, see Suite
 }
 
-// bindSlot starts the associated data: slot number ‖ what follows.
+// bindSlot starts the associated data: the record's place ‖ class ‖ slot
+// number ‖ what follows. Records of older formats have a key for their place.
 func (w *work) bindSlot(slot uint32, label string) {
-	w.aad = append(binary.BigEndian.AppendUint32(w.aad[:0], slot), label...)
+	w.aad = w.aad[:0]
+	if w.form == formatVersion {
+		w.aad = append(w.aad, w.place[:]...)
+	}
+	w.aad = append(binary.BigEndian.AppendUint32(w.aad, slot), label...)
 }
 
-// openGroup checks the header of a group against the derivation and returns
-// its AEAD. The key version in the header names exactly one DEK version.
+// openGroup checks a header against the derivation and returns the AEAD of its
+// group. The key version in the header names exactly one DEK version.
 func (c *Cipher) openGroup(w *work, k Keys, class Class, r *reader) (cipher.AEAD, error) {
 	header := r.take(headerBytes)
 	if r.bad || Class(header[1]) != class {
 		return nil, ErrCorrupt
 	}
-	if !Suite(header[0]).known() {
+	if !Suite(header[0]).of(w.form) {
 		return nil, ErrFormat
 	}
 	copy(w.head[:], header)
+	if class == Group0 {
+		w.bindHeader()
+	}
 	return c.committed(w, k, class, header[headerBound:])
 }
 
 // committed is group for a group whose commitment is known.
 func (c *Cipher) committed(w *work, k Keys, class Class, commit []byte) (cipher.AEAD, error) {
 	a, err := c.group(w, k, class)
-	if err == nil && subtle.ConstantTimeCompare(commit, w.commitment()) != 1 {
+	if err == nil && subtle.ConstantTimeCompare(commit, w.commit[:]) != 1 {
 		err = ErrCorrupt
 	}
 	return a, err
 }
-
-func (s Suite) known() bool { return s == SuiteCounter || s == SuiteRandom }
 
 // openSlot opens the next slot of a group, bound to w.aad, and appends its
 // payload to w.plain.

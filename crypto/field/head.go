@@ -1,6 +1,9 @@
 package field
 
-import "encoding/binary"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
 
 // groupInfo is what group 0 keeps of a class group, so that a dropped,
 // exchanged or cut group is found even when it is not opened.
@@ -18,6 +21,11 @@ type outline struct {
 	count     int
 	positions uint32 // how many places the document has
 	fixed     [fixedMembers]uint32
+
+	// What the head was opened under, and what was computed of it.
+	bound  Binding
+	header [headerBound]byte
+	place  [sha256.Size]byte
 }
 
 const (

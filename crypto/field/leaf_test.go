@@ -16,7 +16,7 @@ func TestLeafSwitchSealsEachLeafAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewCipher(Options{Table: leafy, Suite: SuiteCounter, Tenant: testTenant})
+	c, err := NewCipher(Options{Table: leafy, Suite: SuiteDerived, Tenant: testTenant})
 	if err != nil {
 		t.Fatal(err)
 	}

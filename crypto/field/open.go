@@ -1,7 +1,9 @@
 package field
 
 import (
+	"bytes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 
@@ -17,7 +19,7 @@ func (c *Cipher) OpenHead(b Binding, k Keys, body []byte) (Head, error) {
 		return Head{}, err
 	}
 	defer c.end(w)
-	return c.openHead(w, k, body)
+	return c.openHead(w, k, &b, body)
 }
 
 // Open returns the resource as a caller who sees the given classes may have
@@ -61,6 +63,7 @@ func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, h *Head, body []by
 	if !w.locate(&h.outline, body) {
 		return dst, ErrCorrupt
 	}
+	w.recall(&h.outline, &b)
 	if h.Deleted {
 		return dst, nil
 	}
@@ -80,31 +83,37 @@ func (c *Cipher) AppendVisible(dst []byte, b Binding, k Keys, h *Head, body []by
 }
 
 // openHead opens group 0 and finds every group that it names.
-func (c *Cipher) openHead(w *work, k Keys, body []byte) (Head, error) {
+func (c *Cipher) openHead(w *work, k Keys, b *Binding, body []byte) (Head, error) {
 	r := reader{b: body}
-	label := labelHead
-	switch r.byte() {
-	case formatVersion:
-	case formatHeaders:
-		label = labelHeadHeaders
-	default:
+	if w.form = r.byte(); w.form < formatHeaders || w.form > formatVersion {
 		return Head{}, ErrFormat
 	}
 	a, err := c.openGroup(w, k, Group0, &r)
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
 	}
-	w.bindSlot(0, label)
+	w.bindSlot(0, headLabels[w.form])
 	from, err := c.openSlot(w, a, Group0, 0, &r)
 	if err != nil {
 		return Head{}, fmt.Errorf("opening head: %w", err)
 	}
 	h, ok := readHead(w.plain[from:])
 	h.outline.start = uint32(len(body) - len(r.b))
+	h.outline.bound, h.outline.header, h.outline.place = *b, w.head, [sha256.Size]byte(w.place[:])
 	if !ok || !w.locate(&h.outline, body) {
 		return Head{}, ErrCorrupt
 	}
 	return h, nil
+}
+
+// recall takes the place of the record from the head when that was opened
+// under the same binding and header, and computes it otherwise.
+func (w *work) recall(o *outline, b *Binding) {
+	if *b == o.bound && bytes.Equal(w.head[:], o.header[:]) {
+		copy(w.place[:], o.place[:])
+		return
+	}
+	w.bindHeader()
 }
 
 // locate finds the groups of a body by the lengths in the outline, and reads
@@ -126,7 +135,7 @@ func (w *work) locate(o *outline, body []byte) bool {
 		}
 		w.group[g.class] = group
 	}
-	return !r.bad && len(r.b) == 0 && Suite(w.head[0]).known()
+	return !r.bad && len(r.b) == 0 && Suite(w.head[0]).of(w.form)
 }
 
 // heads reports whether a group of formatHeaders has the header that group 0
@@ -147,40 +156,71 @@ func (c *Cipher) enter(w *work, k Keys, g *groupInfo) (cipher.AEAD, reader, erro
 	return a, r, err
 }
 
-// openClass opens the slots of one visible class. A slot that needs a hidden
-// class too is passed over unopened; a stand-in that is not needed is opened
-// all the same, so that changing it is found.
+// openClass opens one visible class: one ciphertext for its map and the slots
+// that who sees the class sees too, and one for each of the others. A slot that
+// needs a hidden class too is passed over unopened; a stand-in that is not
+// needed is opened all the same, so that changing it is found.
 func (c *Cipher) openClass(w *work, k Keys, g *groupInfo, visible ClassSet) error {
 	a, r, err := c.enter(w, k, g)
 	if err != nil {
 		return err
 	}
+	if w.form == formatVersion {
+		err = c.openChunks(w, a, g, visible, &r)
+	} else {
+		err = c.openFormer(w, a, g, visible, &r)
+	}
+	if err == nil && (r.bad || len(r.b) > 0) {
+		err = ErrCorrupt
+	}
+	return err
+}
+
+func (c *Cipher) openChunks(w *work, a cipher.AEAD, g *groupInfo, visible ClassSet, r *reader) error {
 	w.bindSlot(0, labelMap)
-	from, err := c.openSlot(w, a, g.class, 0, &r)
+	from, err := c.openSlot(w, a, g.class, 0, r)
 	if err != nil {
 		return err
 	}
-	first := len(w.entries)
-	if !w.readMap(w.plain[from:], g.class, g.slots) {
+	m := reader{b: w.plain[from:]}
+	if !w.readMap(&m, g.class, g.slots, true) {
 		return ErrCorrupt
 	}
-	for slot := uint32(1); slot <= g.slots; slot++ {
-		e := &w.entries[first+int(slot)-1]
-		if e.from == none && !e.shown(visible) {
-			r.take(r.uvarint())
+	at := uint32(len(w.plain) - len(m.b))
+	entries := w.entries[len(w.entries)-int(g.slots):]
+	for i := range entries {
+		if e := &entries[i]; !e.alone {
+			m.take(uint64(e.data[1]))
+			e.data = [2]uint32{at, at + e.data[1]}
+			at = e.data[1]
+		}
+	}
+	if !m.zero() {
+		return ErrCorrupt
+	}
+	for i := range entries {
+		e := &entries[i]
+		if !e.alone {
 			continue
 		}
-		w.bindSlot(slot, "")
-		w.aad = w.appendPath(w.aad, e)
-		from, err := c.openSlot(w, a, g.class, slot, &r)
-		if err != nil {
+		if !e.shown(visible) {
+			r.take(r.uvarint())
+		} else if err := c.openAlone(w, a, e, uint32(i+1), r); err != nil {
 			return err
 		}
-		e.data = [2]uint32{uint32(from), uint32(from + len(trimSpaces(w.plain[from:])))}
 	}
-	if r.bad || len(r.b) > 0 {
-		return ErrCorrupt
+	return nil
+}
+
+// openAlone opens a slot that is a ciphertext of its own.
+func (c *Cipher) openAlone(w *work, a cipher.AEAD, e *entry, slot uint32, r *reader) error {
+	w.bindSlot(slot, "")
+	w.aad = w.appendPath(w.aad, e)
+	from, err := c.openSlot(w, a, e.class, slot, r)
+	if err != nil {
+		return err
 	}
+	e.data = [2]uint32{uint32(from), uint32(from + len(trimSpaces(w.plain[from:])))}
 	return nil
 }
 

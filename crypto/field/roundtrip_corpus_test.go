@@ -46,7 +46,7 @@ func synthea(t testing.TB, bundles int, yield func(name string, r *fhir.Resource
 
 func TestCorpusRoundTrip(t *testing.T) {
 	t.Parallel()
-	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteDerived)
 	corpus(t, 2, func(name string, r *fhir.Resource) {
 		h := Head{ID: r.ID()}
 		body, err := c.Seal(nil, binding(r.Type()), keys, &h, r)
@@ -64,7 +64,7 @@ func TestCorpusRoundTrip(t *testing.T) {
 // masked answer, unless a visible element holds it too.
 func TestResearcherSeesNoHiddenValue(t *testing.T) {
 	t.Parallel()
-	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteDerived)
 	visible := Set(Clinical, Limited, Administrative)
 	corpus(t, 1, func(name string, r *fhir.Resource) {
 		h := Head{ID: r.ID()}
@@ -141,7 +141,7 @@ func collect(c Cursor, n *fhir.Node, visible ClassSet, hidden, shown map[string]
 
 func TestExpansionOnSynthea(t *testing.T) {
 	t.Parallel()
-	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteCounter)
+	keys, c := ownerKeys(t, newRing(t), [16]byte{1}), newCipher(t, SuiteDerived)
 	type sum struct{ n, in, out int }
 	per, all := map[string]*sum{}, &sum{}
 	synthea(t, 4, func(_ string, r *fhir.Resource) {

@@ -54,29 +54,33 @@ func (c *Cipher) sealClasses(w *work, k Keys, h *Head) error {
 		}
 		g := &w.groups[w.count]
 		*g = groupInfo{class: class, slots: slots[class], length: uint32(len(w.out) - start)}
-		copy(g.commit[:], w.commitment())
+		g.commit = w.commit
 		w.count++
 	}
 	w.positions, w.outline.fixed = w.order, w.plan.fixed
 	return nil
 }
 
+// sealClass seals map and payloads of a class as one, and what stands alone
+// for itself.
 func (c *Cipher) sealClass(w *work, k Keys, class Class) error {
 	a, err := c.group(w, k, class)
 	if err != nil {
 		return err
 	}
-	out := w.out
-	w.plain = pad(w.appendMap(w.plain[:0], class), 0, 0)
+	w.gather(class)
+	w.plain = pad(append(w.appendMap(w.plain[:0], class), w.body...), 0, 0)
 	w.bindSlot(0, labelMap)
-	out = c.sealSlot(out, w, a, class, 0, 0)
+	out := c.sealSlot(w.out, w, a, class, 0, 0)
 	slot := uint32(0)
 	for i := range w.entries {
 		e := &w.entries[i]
 		if e.class != class {
 			continue
 		}
-		slot++
+		if slot++; !e.alone {
+			continue
+		}
 		w.bindSlot(slot, "")
 		w.aad = w.appendPath(w.aad, e)
 		w.plain = pad(e.appendPayload(w.plain[:0]), 0, ' ')
@@ -84,6 +88,20 @@ func (c *Cipher) sealClass(w *work, k Keys, class Class) error {
 	}
 	w.out = out
 	return nil
+}
+
+// gather collects the payloads of a class that do not stand alone, and notes
+// their lengths.
+func (w *work) gather(class Class) {
+	w.body = w.body[:0]
+	for i := range w.entries {
+		if e := &w.entries[i]; e.class == class && !e.alone {
+			before := len(w.body)
+			w.body = e.appendPayload(w.body)
+			e.data[1] = uint32(len(w.body) - before)
+		}
+	}
+	w.fullest = max(w.fullest, len(w.body))
 }
 
 func (e *entry) appendPayload(dst []byte) []byte {
@@ -102,8 +120,8 @@ func (c *Cipher) sealHead(dst []byte, w *work, k Keys, h *Head) ([]byte, error) 
 	if err != nil {
 		return dst, fmt.Errorf("sealing head: %w", err)
 	}
-	out := append(append(append(dst, formatVersion), w.head[:]...), w.commitment()...)
-	w.bindSlot(0, labelHead)
+	out := append(append(append(dst, formatVersion), w.head[:]...), w.commit[:]...)
+	w.bindSlot(0, headLabels[formatVersion])
 	out = c.sealSlot(out, w, a, Group0, 0, 0)
 	return append(out, w.out...), nil
 }

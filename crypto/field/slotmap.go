@@ -11,6 +11,7 @@ const (
 
 	extraNull    = 1
 	extraDerived = 2
+	extraAlone   = 4
 )
 
 // appendMap appends the entries of one class.
@@ -26,6 +27,9 @@ func (p *plan) appendMap(dst []byte, class Class) []byte {
 		order = e.order
 		steps := p.arena[e.steps[0]:e.steps[1]]
 		dst = appendSteps(dst, prev, steps)
+		if !e.alone {
+			dst = binary.AppendUvarint(dst, uint64(e.data[1]))
+		}
 		prev = steps
 	}
 	return dst
@@ -38,6 +42,9 @@ func (e *entry) appendPlace(dst []byte, delta uint32) []byte {
 	}
 	if e.from != none {
 		extra |= extraDerived
+	}
+	if e.alone {
+		extra |= extraAlone
 	}
 	if extra == 0 && e.needs == 0 {
 		return binary.AppendUvarint(dst, uint64(delta)<<1|entryPlain)
@@ -120,13 +127,14 @@ func (r *reader) zero() bool {
 	return !r.bad
 }
 
-// readMap appends the slots of one class to the entries.
-func (p *plan) readMap(b []byte, class Class, slots uint32) bool {
-	r := reader{b: b}
-	first := len(p.entries)
+// readMap appends the slots of one class to the entries. With lengths, slots
+// that do not stand alone give theirs, which is left in data[1]; without, all
+// stand alone.
+func (p *plan) readMap(r *reader, class Class, slots uint32, lengths bool) bool {
 	var order uint64
+	var prev [2]uint32
 	for range slots {
-		e := entry{class: class}
+		e := entry{class: class, alone: !lengths}
 		v := r.uvarint()
 		order += v >> 1
 		if order > uint64(p.order) {
@@ -139,20 +147,21 @@ func (p *plan) readMap(b []byte, class Class, slots uint32) bool {
 				return false
 			}
 			e.null, e.needs = extra&extraNull != 0, ClassSet(binary.BigEndian.Uint16(needs))
+			e.alone = e.alone || extra&extraAlone != 0
 			if extra&extraDerived != 0 {
 				e.from = same
 			}
 		}
-		var prev [2]uint32
-		if len(p.entries) > first {
-			prev = p.entries[len(p.entries)-1].steps
-		}
-		if !p.readSteps(&r, &e, prev) {
+		if !p.readSteps(r, &e, prev) {
 			return false
 		}
+		if !e.alone {
+			e.data[1] = uint32(min(r.uvarint(), uint64(len(r.b))+1))
+		}
+		prev = e.steps
 		p.entries = append(p.entries, e)
 	}
-	return r.zero()
+	return !r.bad
 }
 
 func (p *plan) readSteps(r *reader, e *entry, prev [2]uint32) bool {

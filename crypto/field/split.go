@@ -23,13 +23,14 @@ type entry struct {
 	class Class
 	from  derivation // how the payload is made from node
 	null  bool       // null, or an array of nothing else
+	alone bool       // a ciphertext of its own, not one with the class's others
 	// needs are the classes that must be visible too; for a stand-in, the
 	// classes one of which must be hidden.
 	needs ClassSet
 	order uint32
 	steps [2]uint32 // range in the arena
 	node  *fhir.Node
-	data  [2]uint32 // opened payload, range in the arena
+	data  [2]uint32 // opened payload, range in plain; length of the payload while sealing
 }
 
 // plan is the split of one resource.
@@ -179,7 +180,7 @@ func (p *plan) name(c cursor, n *fhir.Node) step {
 
 func (p *plan) push(c cursor, n *fhir.Node, class Class, needs ClassSet, st step) {
 	p.entries = append(p.entries, entry{
-		class: class, needs: needs, null: onlyNull(n), order: p.order, steps: p.path(st), node: n,
+		class: class, needs: needs, null: onlyNull(n), alone: needs != 0 || c.flags&isLeaf != 0, order: p.order, steps: p.path(st), node: n,
 	})
 	p.order++
 	if c.flags&isModifier != 0 && !(c.kind == extension && class == c.class) { // such an extension goes with its container

@@ -40,12 +40,16 @@ func (c *counting) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// vector is a keystore and what was sealed with it by the first release.
+// vector is a keystore and what was sealed with it by the first release of a
+// format.
 type vector struct {
 	Rows    []repository.Row
-	Counter []byte // suite 1 with salts 1, 2, 3, …
-	Random  []byte // suite 2
+	Counter []byte // the suite without random nonces, with salts 1, 2, 3, …
+	Random  []byte // the suite with random nonces
 }
+
+// formatNow is the folder of what is sealed now.
+const formatNow = "v3"
 
 // vectorFile is the vector of a format.
 func vectorFile(format string) string {
@@ -86,22 +90,22 @@ func TestFrozenRecordsStillOpen(t *testing.T) {
 	if *update {
 		writeVector(t)
 	}
-	c := newCipher(t, SuiteCounter)
-	for _, format := range []string{"v1", "v2", "v2-deceased"} {
+	c := newCipher(t, SuiteDerived)
+	for _, format := range []string{"v1", "v2", "v2-deceased", formatNow} {
 		v, keys := readVector(t, format)
 		for _, body := range [][]byte{v.Counter, v.Random} {
 			if got, err := openAs(c, keys, binding("Patient"), body, AllClasses); err != nil || string(got) != patientJSON {
 				t.Errorf("frozen record %s: %v", format, err)
 			}
 		}
-		if format != "v2-deceased" { // before, deceased[x] stood in no list of modifiers
+		if format != formatNow {
 			continue
 		}
-		if got := sealVector(t, SuiteCounter, keys); !bytes.Equal(got, v.Counter) {
+		if got := sealVector(t, SuiteDerived, keys); !bytes.Equal(got, v.Counter) {
 			t.Error("sealing the same gives other bytes than the frozen record")
 		}
-		if got := sealVector(t, SuiteRandom, keys); len(got) != len(v.Random) {
-			t.Error("suite 2 gives another length than the frozen record")
+		if got := sealVector(t, SuiteDrawn, keys); len(got) != len(v.Random) {
+			t.Error("random nonces give another length than the frozen record")
 		}
 	}
 }
@@ -110,29 +114,37 @@ func TestFrozenRecordsStillOpen(t *testing.T) {
 // the other format.
 func TestEveryFlippedBitOfOlderRecordsIsRefused(t *testing.T) {
 	t.Parallel()
-	c := newCipher(t, SuiteCounter)
-	v, keys := readVector(t, "v1")
-	for _, body := range [][]byte{v.Counter, v.Random} {
-		for i := range len(body) * 8 {
-			bad := slices.Clone(body)
-			bad[i/8] ^= 1 << (i % 8)
-			refuse(t, c, keys, binding("Patient"), bad, fmt.Sprintf("bit %d", i))
+	c := newCipher(t, SuiteDerived)
+	formats := []string{"v1", "v2", formatNow}
+	for own, name := range formats {
+		v, keys := readVector(t, name)
+		for _, body := range [][]byte{v.Counter, v.Random} {
+			for i := range len(body) * 8 {
+				bad := slices.Clone(body)
+				bad[i/8] ^= 1 << (i % 8)
+				refuse(t, c, keys, binding("Patient"), bad, fmt.Sprintf("%s: bit %d", name, i))
+			}
+			for other := range formats {
+				if bad := slices.Clone(body); other != own {
+					bad[0] = byte(other + 1)
+					refuse(t, c, keys, binding("Patient"), bad, name+" as "+formats[other])
+				}
+			}
 		}
-	}
-	for _, format := range []string{"v1", "v2"} {
-		v, keys := readVector(t, format)
-		bad := slices.Clone(v.Counter)
-		bad[0] ^= formatHeaders ^ formatVersion
-		refuse(t, c, keys, binding("Patient"), bad, "the other format")
-	}
-	// A tombstone has no class groups that could tell the formats apart.
-	dead, err := c.Seal(nil, binding("Patient"), keys, &Head{ID: "p1", Deleted: true}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead[0] = formatHeaders
-	if _, err := c.OpenHead(binding("Patient"), keys, dead); err == nil {
-		t.Error("a tombstone opened under the other format")
+		// A tombstone has no class groups that could tell the formats apart.
+		dead, err := c.Seal(nil, binding("Patient"), keys, &Head{ID: "p1", Deleted: true}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []byte{formatHeaders, formatRecordKeys} {
+			dead[0] = form
+			for _, suite := range []Suite{SuiteCounter, SuiteDerived} {
+				dead[1] = byte(suite)
+				if _, err := c.OpenHead(binding("Patient"), keys, dead); err == nil {
+					t.Errorf("a tombstone opened as format %d", form)
+				}
+			}
+		}
 	}
 }
 
@@ -154,7 +166,7 @@ func writeVector(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := ownerKeys(t, ring, vectorOwner)
-	v := vector{Counter: sealVector(t, SuiteCounter, keys), Random: sealVector(t, SuiteRandom, keys)}
+	v := vector{Counter: sealVector(t, SuiteDerived, keys), Random: sealVector(t, SuiteDrawn, keys)}
 	for r, err := range rows.Scan(t.Context(), nil) {
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +177,7 @@ func writeVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(vectorFile("v2-deceased"), append(b, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(vectorFile(formatNow), append(b, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,11 @@ var epochStart = time.Unix(1767323045, 0).UTC()
 // ClassKeyOf makes a class key of a given DEK for vectors.
 func ClassKeyOf(dek secret.Bytes, class uint8) *ClassKey { return newClassKey(dek, class) }
 
+// SealerOf is the sealer of a class of a DEK.
+func SealerOf(dek secret.Bytes, class uint8, drawn bool) (*Sealer, error) {
+	return newSealer(dek, class, drawn)
+}
+
 // StorageIDOf computes a storage id under a given key for vectors.
 func StorageIDOf(key secret.Bytes, typ, id string) [16]byte {
 	return (&Ring{storage: newPRFPool(key)}).StorageID(typ, id)

@@ -61,8 +61,9 @@ func derive(key secret.Bytes, n int, label string, context []byte) secret.Bytes 
 	return secret.New(out)
 }
 
-// ClassKey seals one class of one owner's elements under one DEK version.
-// Safe for concurrent use.
+// ClassKey derives the record keys of one class of one owner's elements under
+// one DEK version. New records are sealed with a Sealer; this opens what older
+// releases sealed. Safe for concurrent use.
 type ClassKey struct {
 	key secret.Bytes
 	// idle holds up to two states that nobody uses, so that two requests on

@@ -15,7 +15,8 @@ const MaxClass = 15
 type dek struct {
 	version uint32
 	key     secret.Bytes
-	classes [MaxClass + 1]atomic.Pointer[ClassKey]
+	classes [MaxClass + 1]atomic.Pointer[ClassKey]  // of records that older releases sealed
+	sealers [2][MaxClass + 1]atomic.Pointer[Sealer] // by how nonces come about
 }
 
 // OwnerKeys are one owner's open keys. Hold them for one request only: the
@@ -54,12 +55,21 @@ func (k *OwnerKeys) Generation() uint32 { return k.generation }
 // destroyed; ErrNoKey: it never existed. There is no fallback to another
 // version.
 func (k *OwnerKeys) ClassKey(version uint32, class uint8) (*ClassKey, error) {
+	d, err := k.find(version, class)
+	if err != nil {
+		return nil, err
+	}
+	return d.class(class), nil
+}
+
+// find returns the DEK of a version.
+func (k *OwnerKeys) find(version uint32, class uint8) (*dek, error) {
 	if class > MaxClass {
 		return nil, fmt.Errorf("class %d: %w", class, ErrNoKey)
 	}
 	for i := len(k.deks) - 1; i >= 0; i-- {
 		if k.deks[i].version == version {
-			return k.deks[i].class(class), nil
+			return &k.deks[i], nil
 		}
 	}
 	if k.generation > 1 && version > 0 && version < k.deks[0].version {

@@ -119,13 +119,13 @@ func TestFIPSOnly(t *testing.T) {
 	if os.Getenv("KEYRING_FIPS_CHILD") != "" {
 		t.Skip("already inside")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestVectors|TestFIPSMode|TestErasureWorksWithoutKMS|TestRotationKilledAtEveryStep|TestWrongRootKeyIsRefusedAtOpen)$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestVectors|TestMarks|TestFIPSMode|TestErasureWorksWithoutKMS|TestRotationKilledAtEveryStep|TestWrongRootKeyIsRefusedAtOpen)$")
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=only", "KEYRING_FIPS_CHILD=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), "--- PASS"); n != 5 {
+	if n := strings.Count(string(out), "--- PASS"); n != 6 {
 		t.Errorf("%d tests ran\n%s", n, out)
 	}
 }
@@ -150,6 +150,8 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := counting(85)
+	var mark [keyring.MarkBytes]byte
+	var digest [keyring.DigestBytes]byte
 	for name, f := range map[string]func(){
 		"StorageID": func() { _ = r.StorageID("Observation", "0123456789abcdef") },
 		"Owner":     func() { _, _ = r.Owner(t.Context(), owner(1)) },
@@ -157,6 +159,10 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 			c, _ := k.ClassKey(1, 3)
 			var d [64]byte
 			c.Derive(&d, info)
+		},
+		"Mark": func() {
+			s, _ := k.Sealer(1, 3, true)
+			s.Mark(&mark, &digest)
 		},
 	} {
 		f()

@@ -224,7 +224,7 @@ func (p *shop) service() *Service {
 	p.must(err)
 	classes, err := sharedClasses()
 	p.must(err)
-	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: p.ring.Tenant()})
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteDerived, Tenant: p.ring.Tenant()})
 	p.must(err)
 	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
 	p.must(err)

@@ -118,7 +118,7 @@ func newFace(t *testing.T, change func(*Options)) *face {
 	must(err)
 	classes, err := sharedClasses()
 	must(err)
-	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: ring.Tenant()})
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteDerived, Tenant: ring.Tenant()})
 	must(err)
 	comp, err := compartment.New(compartment.Options{Definitions: reg, Bases: []string{base}})
 	must(err)

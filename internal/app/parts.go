@@ -148,9 +148,9 @@ func (a *App) openDefinitions(context.Context) (err error) {
 }
 
 func (a *App) openService(ctx context.Context) error {
-	suite := field.SuiteCounter
+	suite := field.SuiteDerived
 	if a.cfg.Suite == config.SuiteFIPS {
-		suite = field.SuiteRandom
+		suite = field.SuiteDrawn
 	}
 	cipher, err := field.NewCipher(field.Options{Table: a.classes, Suite: suite, Tenant: a.ring.Tenant()})
 	if err != nil {

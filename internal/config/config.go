@@ -33,7 +33,7 @@ const (
 	Production  = "production"
 )
 
-// Cipher suites (docs/format: suite 1 and suite 2).
+// Cipher suites (docs/format/envelope.md: suite 3 and suite 4).
 const (
 	SuiteStandard = "standard"
 	SuiteFIPS     = "fips"

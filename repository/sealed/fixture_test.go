@@ -69,7 +69,7 @@ func (r *room) open(ring *keyring.Ring) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: ring.Tenant()})
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteDerived, Tenant: ring.Tenant()})
 	if err != nil {
 		r.t.Fatal(err)
 	}

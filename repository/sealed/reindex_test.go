@@ -49,7 +49,7 @@ func (s *shelf) start(profile string) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteCounter, Tenant: ring.Tenant()})
+	cipher, err := field.NewCipher(field.Options{Table: classes, Suite: field.SuiteDerived, Tenant: ring.Tenant()})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestNullCipherIsUnknownToTheProduct(t *testing.T) {
 	if got, _ := null.AppendVisible(nil, b, keys, &head, body, field.Set(field.Administrative)); string(got) != `{"resourceType":"Patient","id":"a","active":true}` {
 		t.Errorf("masked: %s", got)
 	}
-	product, err := field.NewCipher(field.Options{Table: table, Suite: field.SuiteCounter})
+	product, err := field.NewCipher(field.Options{Table: table, Suite: field.SuiteDerived})
 	if err != nil {
 		t.Fatal(err)
 	}
