@@ -205,3 +205,32 @@ func TestCallerWhoLeavesShutsNoClientOut(t *testing.T) {
 		t.Errorf("the client itself: %d %v", a.status, a.body)
 	}
 }
+
+// TestOutageOfTheTrailCostsNoAuthorisation: a refusal for want of an event must
+// not use up a code or refresh token, whose next use would end the family.
+func TestOutageOfTheTrailCostsNoAuthorisation(t *testing.T) {
+	t.Parallel()
+	s := newTables()
+	n := open(t, s, nil)
+	n.app("app", client.Public)
+	code := n.code("app", appScopes)
+	during := func(form url.Values) {
+		t.Helper()
+		before := rows(t, s)
+		n.rec.down = true
+		n.refused("without a trail", n.post("/token", form), http.StatusServiceUnavailable, "temporarily_unavailable")
+		n.rec.down = false
+		if after := rows(t, s); len(after) != len(before) {
+			t.Error("a token was made")
+		}
+	}
+	during(redemption("app", code))
+	first := n.post("/token", redemption("app", code))
+	if first.status != http.StatusOK {
+		t.Fatalf("the code afterwards: %d %v", first.status, first.body)
+	}
+	during(refresh("app", first.text("refresh_token")))
+	if second := n.post("/token", refresh("app", first.text("refresh_token"))); second.status != http.StatusOK || !n.rec.has("token-refresh", "", "user:dr") {
+		t.Errorf("the refresh token afterwards: %d %v", second.status, second.body)
+	}
+}

@@ -33,6 +33,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, ar.GetClient(), err)
 		return
 	}
+	// Before the code or refresh token is used up: while the trail is down a client
+	// loses nothing, and may try again.
+	if err := s.recordToken(ctx, r, ar); err != nil {
+		s.fail(w, r, nil, err)
+		return
+	}
 	resp, err := s.provider.NewAccessResponse(ctx, ar)
 	if err != nil {
 		if errors.Is(err, fosite.ErrInvalidatedAuthorizeCode) || errors.Is(err, fosite.ErrInactiveToken) {
@@ -141,8 +147,17 @@ func (sess *session) narrow(asked, left []string) error {
 	return nil
 }
 
-// deliver answers with tokens. They leave when the event is durable; else the
-// access token is revoked.
+// recordToken makes the event of a token durable. Should another request win the
+// race for the code, the failure is an event as well.
+func (s *Server) recordToken(ctx context.Context, r *http.Request, ar fosite.AccessRequester) error {
+	e := event{subtype: "token-issue", claims: ar.GetSession().(*session).Claims, client: ar.GetClient().GetID()}
+	if r.PostForm.Get("grant_type") == "refresh_token" {
+		e.subtype = "token-refresh"
+	}
+	return s.record(ctx, e)
+}
+
+// deliver answers with tokens, or else revokes the access token.
 func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.AccessRequester, resp fosite.AccessResponder) {
 	ctx, sess, granted := r.Context(), ar.GetSession().(*session), []string(ar.GetGrantedScopes())
 	if sess.narrowed != nil {
@@ -159,16 +174,10 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, ar fosite.Acces
 	if refresh, ok := resp.GetExtra("refresh_token").(string); ok {
 		out["refresh_token"] = refresh
 	}
-	e := event{subtype: "token-issue", claims: sess.Claims, client: ar.GetClient().GetID()}
-	if r.PostForm.Get("grant_type") == "refresh_token" {
-		e.subtype = "token-refresh"
-	}
-	err := s.stillRegistered(ctx, e.client)
+	id := ar.GetClient().GetID()
+	err := s.stillRegistered(ctx, id)
 	if err == nil {
-		err = s.addIDToken(ctx, out, sess, e.client, granted)
-	}
-	if err == nil {
-		err = s.record(ctx, e)
+		err = s.addIDToken(ctx, out, sess, id, granted)
 	}
 	if err != nil {
 		sum := sha256.Sum256([]byte(resp.GetAccessToken()))

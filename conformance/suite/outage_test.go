@@ -43,6 +43,43 @@ func TestVaultOutageMidStreamCutsTheAnswer(t *testing.T) {
 	}
 }
 
+// Without the root key nobody logs in, no page shows a patient, and none tells
+// why; no app loses what it was given.
+func TestVaultOutageClosesThePages(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t, "fieldseal")
+	s := startOn(t, t.TempDir(), append(vaultSettings(t, v), "--kek-ttl", "1s", "--kms-grace", "1s", "--owner-key-ttl", "1s")...)
+	p := person("")
+	id, family := s.create(t, p), at(each(p, "name")[0], "family").(string)
+	a, doctor := newApp(t, s), s.newDoctor(t)
+	given := doctor.authorize(t, a, "offline_access user/Patient.rs", nil)
+	ask := a.asks("launch/patient patient/Patient.rs")
+	picker, door := doctor.login(newVisitor(t).open(ask.url())), newVisitor(t).open(ask.url())
+	picker.press("Search", map[string]string{"Name": family})
+	closed := func(name string, v *visitor) {
+		t.Helper()
+		for _, inside := range []string{family, id, "vault", "key"} {
+			if strings.Contains(v.page.body, inside) {
+				t.Errorf("%s shows %q", name, inside)
+			}
+		}
+		if v.page.status != http.StatusServiceUnavailable || v.page.header.Get("Retry-After") == "" || v.left != nil {
+			t.Errorf("%s: %d %v", name, v.page.status, v.left)
+		}
+	}
+	v.SetSealed(true)
+	s.eventually(t, "/Patient/"+id, http.StatusServiceUnavailable)
+	closed("login", doctor.login(door))
+	closed("choice", picker.choose(id))
+	a.token(t, a.refresh(given.text("refresh_token"), "")).refused("refresh", http.StatusServiceUnavailable, "temporarily_unavailable")
+
+	v.SetSealed(false)
+	s.eventually(t, "/Patient/"+id, http.StatusOK)
+	a.token(t, a.refresh(given.text("refresh_token"), "")).want()
+	picker = doctor.login(newVisitor(t).open(ask.url())).press("Search", map[string]string{"Name": family})
+	a.token(t, ask.redemption(picker.choose(id).allow(nil))).want()
+}
+
 // largeRecord creates a patient with n Observations of 700 KiB, so that the
 // answer does not fit into the buffers between server and client.
 func largeRecord(t *testing.T, s *server, n int) string {
