@@ -18,6 +18,7 @@ import (
 func (a *App) openPages() {
 	o := pages.Options{Login: a.login, Accounts: a.accounts, Clients: a.clients, Patients: searcher{a},
 		Table: a.store.Table("pages"), PRF: a.ring.StorageID, Gatekeeper: a.trail, Purposes: purposes,
+		Policy: func() error { _, _, err := a.policies.Active(); return err },
 		Secure: strings.HasPrefix(a.base, "https://"), Peer: func(r *http.Request) string { return a.handler.Peer(r) }, Log: a.log}
 	if a.federation != nil {
 		o.Federation = a.federation

@@ -243,6 +243,9 @@ func (p *Pages) Renew(ctx context.Context, old token.Claims) (token.Claims, erro
 	if err != nil {
 		return token.Claims{}, err
 	}
+	if err := p.Policy(); err != nil { // no reason to end what people gave
+		return token.Claims{}, err
+	}
 	if p.Login.NeedsFactor(rec) && !slices.Contains(old.AMR, login.MFA) {
 		return token.Claims{}, oauth.ErrDeclined
 	}

@@ -126,6 +126,7 @@ type house struct {
 	clock    *keyringtest.Clock
 	rec      *recorder
 	ward     *ward
+	policy   error // why there is none
 }
 
 func newHouse(t *testing.T, change ...func(*Options)) *house {
@@ -154,7 +155,7 @@ func newHouse(t *testing.T, change ...func(*Options)) *house {
 		Scopes: []string{"openid", "fhirUser", "offline_access", "launch", "launch/patient", "patient/*.cruds", "user/*.cruds"}})
 	h.must(err)
 	o := Options{Login: h.login, Accounts: h.accounts, Clients: h.clients, Patients: h.ward, Table: keyringtest.NewTable(), PRF: prf, Gatekeeper: h.rec,
-		Purposes: func(account.Account) (string, []string) { return "TREAT", nil }, Secure: true, Peer: func(*http.Request) string { return "192.0.2.7" }, Now: h.clock.Now}
+		Purposes: func(account.Account) (string, []string) { return "TREAT", nil }, Policy: func() error { return h.policy }, Secure: true, Peer: func(*http.Request) string { return "192.0.2.7" }, Now: h.clock.Now}
 	for _, f := range change {
 		f(&o)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/authz/account"
 	"github.com/fieldseal/fieldseal/authz/login"
 	"github.com/fieldseal/fieldseal/authz/oauth"
@@ -227,7 +228,11 @@ func TestRenewReadsTheAccountAgain(t *testing.T) {
 		})
 		h.must(err)
 	}
-	old.Account = "user:nobody"
+	h.policy = authz.ErrNoPolicy
+	if _, err := h.Renew(t.Context(), old); !errors.Is(err, authz.ErrNoPolicy) {
+		t.Errorf("without a policy nobody can tell, and what was given stays: %v", err)
+	}
+	h.policy, old.Account = nil, "user:nobody"
 	if _, err := h.Renew(t.Context(), old); !errors.Is(err, oauth.ErrDeclined) {
 		t.Error(err)
 	}

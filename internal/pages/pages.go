@@ -89,6 +89,9 @@ type Options struct {
 	// Purposes are the usual purpose of use of an account, and those that it may
 	// name besides.
 	Purposes func(account.Account) (usual string, besides []string)
+	// Policy returns an error while nobody can tell which roles need a second
+	// factor (authz.ErrNoPolicy).
+	Policy func() error
 	// Secure says that the pages are served over TLS, so that the cookie is never
 	// sent without.
 	Secure bool
@@ -114,7 +117,7 @@ type Pages struct{ Options }
 // wiring error.
 func New(o Options) *Pages {
 	if o.Login == nil || o.Accounts == nil || o.Clients == nil || o.Patients == nil || o.Table == nil || o.PRF == nil ||
-		o.Gatekeeper == nil || o.Purposes == nil || o.Peer == nil {
+		o.Gatekeeper == nil || o.Purposes == nil || o.Policy == nil || o.Peer == nil {
 		panic("pages: a required option is missing")
 	}
 	if o.Log == nil {
