@@ -7,6 +7,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fieldseal/fieldseal/crypto/keyring/keyringtest"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 // TestGuessingIsSlowed: per account and network, and the delay grows, is capped,
@@ -117,5 +120,66 @@ func TestWaitingNetworkLeavesNoRows(t *testing.T) {
 	try(1000)
 	if got := rows(); got != before {
 		t.Errorf("%d rows became %d", before, got)
+	}
+}
+
+// TestFailingStoreLetsNobodyIn: whichever operation fails, no session is given, and
+// no guess is checked that was not counted.
+func TestFailingStoreLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	app, secret := d.withTOTP("user:chief")
+	d.must(d.End(t.Context(), secret, peer))
+	half := func() string {
+		t.Helper()
+		s, _, err := d.Password(t.Context(), "", peer, "chief", phrase)
+		d.must(err)
+		return s
+	}
+	for name, try := range map[string]func() (string, Session, error){
+		"right password": func() (string, Session, error) { return d.Password(t.Context(), "", peer, "chief", phrase) },
+		"wrong password": func() (string, Session, error) {
+			return d.Password(t.Context(), "", peer, "chief", "guess guess guess")
+		},
+		"from elsewhere": func() (string, Session, error) {
+			return d.Password(t.Context(), "", other, "chief", "guess guess guess")
+		},
+		"unknown name": func() (string, Session, error) {
+			return d.Password(t.Context(), "", peer, "nobody", "guess guess guess")
+		},
+	} {
+		d.eachFault(name, nil, try)
+	}
+	for name, code := range map[string]func() string{"right code": func() string { return d.app(app) }, "wrong code": func() string { return "000000" }} {
+		var waiting string
+		d.eachFault(name, func() { waiting = half() }, func() (string, Session, error) { return d.TOTP(t.Context(), waiting, peer, code()) })
+	}
+}
+
+// eachFault tries with one failing operation after the other, until none is left
+// to fail.
+func (d *desk) eachFault(name string, before func(), try func() (string, Session, error)) {
+	d.t.Helper()
+	for n := 0; ; n++ {
+		d.clock.Advance(3 * time.Hour) // no delay of the attempts before
+		if before != nil {
+			before()
+		}
+		at, fired := 0, false
+		d.table.SetFault(func(keyringtest.Op, []byte) error {
+			if at++; at != n+1 {
+				return nil
+			}
+			fired = true
+			return repository.ErrUnavailable
+		})
+		secret, _, err := try()
+		d.table.SetFault(nil)
+		if !fired {
+			return
+		}
+		if secret != "" || !errors.Is(err, repository.ErrUnavailable) {
+			d.t.Errorf("%s, operation %d: a session %v, %v", name, n+1, secret != "", err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 	"github.com/fieldseal/fieldseal/authz/client"
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/crypto/keyring/keyringtest"
+	"github.com/fieldseal/fieldseal/repository"
 )
 
 // TestCodeOfADisabledAccountIsRefused: a code that was made before the account
@@ -232,5 +235,45 @@ func TestOutageOfTheTrailCostsNoAuthorisation(t *testing.T) {
 	during(refresh("app", first.text("refresh_token")))
 	if second := n.post("/token", refresh("app", first.text("refresh_token"))); second.status != http.StatusOK || !n.rec.has("token-refresh", "", "user:dr") {
 		t.Errorf("the refresh token afterwards: %d %v", second.status, second.body)
+	}
+}
+
+// TestFailingStoreGivesNoToken: whichever operation fails, on either table, no
+// token leaves and the client is told to come again.
+func TestFailingStoreGivesNoToken(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(n *node) url.Values{
+		"code": func(n *node) url.Values { return redemption("app", n.code("app", appScopes)) },
+		"refresh": func(n *node) url.Values {
+			return refresh("app", n.granted("app", appScopes).text("refresh_token"))
+		},
+		"service": func(n *node) url.Values { return serviceForm(n.goodAssertion("lab").sign(t), "system/Patient.r") },
+	} {
+		s := newTables()
+		n := open(t, s, nil)
+		n.app("app", client.Public)
+		n.service("lab", bothKeys()...)
+		for at, fired := 1, true; fired; at++ {
+			form, count := prepare(n), 0
+			n.clock.Advance(client.CacheTTL) // nothing is cached
+			fault := func(keyringtest.Op, []byte) error {
+				if count++; count != at {
+					return nil
+				}
+				return repository.ErrUnavailable
+			}
+			for _, table := range []repository.Table{s.oauth, s.tokens} {
+				table.(*keyringtest.Table).SetFault(fault)
+			}
+			a := n.post("/token", form)
+			for _, table := range []repository.Table{s.oauth, s.tokens} {
+				table.(*keyringtest.Table).SetFault(nil)
+			}
+			if fired = count >= at; fired {
+				n.refused(fmt.Sprintf("%s, operation %d", name, at), a, http.StatusServiceUnavailable, "temporarily_unavailable")
+			} else if a.status != http.StatusOK {
+				t.Errorf("%s without a fault: %d %v", name, a.status, a.body)
+			}
+		}
 	}
 }
