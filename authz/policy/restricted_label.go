@@ -6,20 +6,13 @@ import (
 )
 
 // A label without a system counts, since a forgotten system must not lift the
-// protection.
-
+// protection; nor must a confidentiality that is not known, which counts as V.
 var restrictedLabel = predicate{
 	name:  "restricted_label",
-	doc:   "meta.security carries confidentiality R (restricted) or V (very restricted)",
+	doc:   "meta.security carries confidentiality R (restricted), V (very restricted) or one that is not known",
 	holds: func(in input) bool { return labelledRestricted(in.facts) },
 }
 
 func labelledRestricted(f authz.Facts) bool {
-	for i := range f.Security {
-		l := &f.Security[i]
-		if (l.Code == "R" || l.Code == "V") && (l.System == label.Confidentiality || l.System == "") {
-			return true
-		}
-	}
-	return false
+	return label.Of(f.Security, label.Normal) > label.Normal
 }

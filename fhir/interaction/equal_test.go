@@ -297,10 +297,10 @@ func (p *shop) stockCare() {
 	}
 	for i, id := range patients {
 		if i < 3 {
-			p.put("CareTeam", "team-"+id, `{"resourceType":"CareTeam","id":"team-`+id+`","status":"active","subject":{"reference":"Patient/`+id+`"},"participant":[{"member":{"reference":"Practitioner/dr"}}]}`)
+			p.put("CareTeam", "ct-"+id, `{"resourceType":"CareTeam","id":"ct-`+id+`","status":"active","subject":{"reference":"Patient/`+id+`"},"participant":[{"member":{"reference":"Practitioner/dr"}}]}`)
 		}
 		rule := []string{`"provision":{"type":"permit"}`, `"provision":{"type":"deny","class":[{"system":"http://hl7.org/fhir/resource-types","code":"Observation"}]}`, `"provision":{"type":"permit","purpose":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"HRESCH"}]}`}[i%3]
-		p.put("Consent", "consent-"+id, `{"resourceType":"Consent","id":"consent-`+id+`","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},`+
+		p.put("Consent", "co-"+id, `{"resourceType":"Consent","id":"co-`+id+`","status":"active","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},`+
 			`"category":[{"text":"x"}],"policyRule":{"text":"x"},"patient":{"reference":"Patient/`+id+`"},`+rule+`}`)
 	}
 }

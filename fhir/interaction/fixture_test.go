@@ -256,18 +256,30 @@ func (p *shop) as(role string) Call {
 	p.t.Helper()
 	claims, err := token.DemoClaims(role, "dr", "p1")
 	if err != nil {
-		claims = token.Claims{Account: "user:" + role, Client: "test", Roles: []string{"role:" + role},
-			Scopes: []string{"user/*.cruds"}, Purpose: "TREAT", AMR: []string{"pwd"}, Orgs: []string{"o1"}}
-		if scopes, ok := p.options.scopes[role]; ok {
-			claims.Scopes = scopes
-		}
-		switch strings.TrimRight(role, "0123456789") {
-		case "doctor", "any":
-			claims.Who = "Practitioner/dr"
-		case "scholar":
-			claims.Who, claims.Purpose = "Practitioner/sc", "HRESCH"
-		}
+		claims = p.claims(role)
 	}
+	return p.call(claims)
+}
+
+// claims are those of a role of rows.
+func (p *shop) claims(role string) token.Claims {
+	claims := token.Claims{Account: "user:" + role, Client: "test", Roles: []string{"role:" + role},
+		Scopes: []string{"user/*.cruds"}, Purpose: "TREAT", AMR: []string{"pwd"}, Orgs: []string{"o1"}}
+	if scopes, ok := p.options.scopes[role]; ok {
+		claims.Scopes = scopes
+	}
+	switch strings.TrimRight(role, "0123456789") {
+	case "doctor", "any", "pen":
+		claims.Who = "Practitioner/dr"
+	case "scholar":
+		claims.Who, claims.Purpose = "Practitioner/sc", "HRESCH"
+	}
+	return claims
+}
+
+// call is one with a token of these claims.
+func (p *shop) call(claims token.Claims) Call {
+	p.t.Helper()
 	opaque, err := p.tokens.Issue(p.t.Context(), claims)
 	p.must(err)
 	s, err := p.tokens.Verify(p.t.Context(), opaque, "192.0.2.1")

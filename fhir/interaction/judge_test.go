@@ -10,7 +10,14 @@ import (
 
 	"github.com/fieldseal/fieldseal/authz/policy"
 	"github.com/fieldseal/fieldseal/authz/redact/redacttest"
+	"github.com/fieldseal/fieldseal/authz/token"
 	"github.com/fieldseal/fieldseal/fhir/search/searchtest"
+)
+
+// The systems of security labels (R4 security-labels.html).
+const (
+	confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+	sensitivity     = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 )
 
 // judge says what one role sees of every version of every resource, by a reading
@@ -22,8 +29,12 @@ type judge struct {
 	rows       [][]string // of the policy, those of the role
 	conceal    bool
 	purpose    string
+	usual      string // the purpose before the glass was broken
+	glass      string // the patient for whom it is broken
 	who        string // the person's reference
 	patient    string // of the patient itself
+	orgs       []string
+	keepers    map[string][]string // the elements that name who keeps a resource, by type
 	scopes     []string
 	cared      []string // patients
 	consents   []consentDoc
@@ -40,8 +51,9 @@ type consentDoc struct {
 	}
 }
 
-// newJudge reads who the role is, and what others the rules ask about.
-func (p *shop) newJudge(role string, texts [][]byte) *judge {
+// newJudge reads who the role is, and what others the rules ask about. With a
+// glass it is broken for that patient.
+func (p *shop) newJudge(role, glass string, texts [][]byte) *judge {
 	p.t.Helper()
 	reviewed, err := os.ReadFile("../../crypto/field/testdata/classes.golden")
 	p.must(err)
@@ -50,7 +62,7 @@ func (p *shop) newJudge(role string, texts [][]byte) *judge {
 	views, err := redacttest.New(p.Definitions, reviewed, rules)
 	p.must(err)
 	j := &judge{views: views, everything: searchtest.New(p.Definitions, subsumption{p.Terminology}, base), births: map[string]string{},
-		purpose: "TREAT", scopes: []string{"user/*.cruds"}}
+		purpose: "TREAT", scopes: []string{"user/*.cruds"}, keepers: p.keepers(), glass: glass}
 	switch role {
 	case "doctor":
 		j.who = "Practitioner/dr"
@@ -61,8 +73,11 @@ func (p *shop) newJudge(role string, texts [][]byte) *judge {
 	case "patient":
 		j.patient, j.purpose, j.scopes = "Patient/p1", "PATRQT", []string{"patient/*.rs"}
 	}
-	if strings.HasPrefix(role, "any") {
+	if strings.HasPrefix(role, "any") || strings.HasPrefix(role, "pen") {
 		j.who = "Practitioner/dr"
+	}
+	if _, err := token.DemoClaims(role, "dr", "p1"); err != nil {
+		j.orgs = []string{"Organization/o1"}
 	}
 	if scopes, ok := p.options.scopes[role]; ok {
 		j.scopes = scopes
@@ -82,7 +97,25 @@ func (p *shop) newJudge(role string, texts [][]byte) *judge {
 	for _, text := range texts {
 		p.must(j.know(text))
 	}
+	if glass != "" {
+		j.usual, j.purpose = j.purpose, "BTG"
+	}
 	return j
+}
+
+// keepers are the reviewed elements that name the organizations to which a
+// resource belongs.
+func (p *shop) keepers() map[string][]string {
+	p.t.Helper()
+	reviewed, err := os.ReadFile("../compartment/organization.yaml")
+	p.must(err)
+	keepers := map[string][]string{}
+	for line := range strings.Lines(string(reviewed)) {
+		if typ, paths, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, "#") {
+			keepers[typ] = strings.Split(strings.Trim(paths, "[]"), ", ")
+		}
+	}
+	return keepers
 }
 
 // know takes a resource, nothing hidden.
@@ -121,10 +154,15 @@ func (j *judge) know(text []byte) error {
 
 // view is what the role sees of a version; nil when it does not exist for it.
 // Earlier versions are judged by the current one too.
-func (j *judge) view(text, current []byte) []byte {
-	mask := j.mask(text)
+func (j *judge) view(text, current []byte) []byte { return j.as(j.views.View, text, current) }
+
+// searched is what a search by the role reads of a version.
+func (j *judge) searched(text []byte) []byte { return j.as(j.views.Searched, text, nil) }
+
+func (j *judge) as(view func([]byte, redacttest.Mask, bool) []byte, text, current []byte) []byte {
+	mask := j.mask(text, "read")
 	if current != nil {
-		now := j.mask(current)
+		now := j.mask(current, "read")
 		if j.views.View(current, now, j.conceal) == nil {
 			return nil
 		}
@@ -134,29 +172,17 @@ func (j *judge) view(text, current []byte) []byte {
 	}
 	for _, seen := range mask {
 		if seen {
-			return j.views.View(text, mask, j.conceal)
+			return view(text, mask, j.conceal)
 		}
 	}
 	return nil
 }
 
-// mask is the classes that the role sees of a version: some row allows, none
-// denies, and some scope reaches it.
-func (j *judge) mask(text []byte) redacttest.Mask {
-	r := searchtest.New(j.everything.Definitions, j.everything.Terminology, base).Add(text)
-	c := candidate{j: j, r: r, patients: j.everything.Compartments(r, "Patient")}
-	var meta struct {
-		Meta struct {
-			Security []struct{ System, Code string }
-		}
-	}
-	if err := json.Unmarshal(text, &meta); err != nil {
-		panic(err)
-	}
-	for _, l := range meta.Meta.Security {
-		c.labels = append(c.labels, l.System+"|"+l.Code)
-	}
-	mask := redacttest.Mask{}
+// mask is the classes of a version that the role may read or write: some row
+// allows, none denies, and some scope reaches it. Under a broken glass what lies
+// outside of that one compartment is out of reach.
+func (j *judge) mask(text []byte, action string) redacttest.Mask {
+	c, mask := j.candidate(text, action), redacttest.Mask{}
 	for _, effect := range []string{"allow", "deny"} {
 		for _, row := range j.rows {
 			if row[5] != effect || !c.applies(row) {
@@ -169,16 +195,44 @@ func (j *judge) mask(text []byte) redacttest.Mask {
 			}
 		}
 	}
-	if !c.reached(mask) {
+	if !c.reached(mask) || j.glass != "" && !c.holds("btg") && !c.holds("not_patient_data") {
 		return nil
 	}
 	return mask
+}
+
+func (j *judge) candidate(text []byte, action string) candidate {
+	r := searchtest.New(j.everything.Definitions, j.everything.Terminology, base).Add(text)
+	c := candidate{j: j, r: r, patients: j.everything.Compartments(r, "Patient"), action: action}
+	var meta struct {
+		Meta struct {
+			Security []struct{ System, Code string }
+		}
+	}
+	if err := json.Unmarshal(text, &meta); err != nil {
+		panic(err)
+	}
+	for _, l := range meta.Meta.Security {
+		known := len(l.Code) == 1 && strings.Contains("ULMNRV", l.Code)
+		switch {
+		case l.System == confidentiality && !known:
+			c.labels = append(c.labels, confidentiality+"|V") // what it may mean is not known
+		case l.System == "" && known:
+			c.labels = append(c.labels, confidentiality+"|"+l.Code)
+		case l.System == "" && l.Code != "":
+			c.labels = append(c.labels, sensitivity+"|"+l.Code)
+		case l.Code != "":
+			c.labels = append(c.labels, l.System+"|"+l.Code)
+		}
+	}
+	return c
 }
 
 // candidate is a version that is judged.
 type candidate struct {
 	j        *judge
 	r        *searchtest.Resource
+	action   string
 	patients []string
 	labels   []string
 }
@@ -187,16 +241,13 @@ type candidate struct {
 func (c *candidate) applies(row []string) bool {
 	types, actions, purposes := strings.Split(row[0], "|"), strings.Split(row[1], "|"), strings.Split(row[3], "|")
 	return (slices.Contains(types, "*") || slices.Contains(types, c.r.Type) || slices.Contains(types, "record") && c.r.Type != "AuditEvent") &&
-		slices.Contains(actions, "read") && (row[3] == "*" || slices.Contains(purposes, c.j.purpose)) &&
+		slices.Contains(actions, c.action) && (row[3] == "*" || slices.Contains(purposes, c.j.purpose) || row[5] == "deny" && slices.Contains(purposes, c.j.usual)) &&
 		!slices.ContainsFunc(strings.Split(row[4], "&"), func(cond string) bool { return !c.holds(strings.TrimSpace(cond)) })
 }
 
 func (c *candidate) holds(condition string) bool {
-	const confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|"
 	labelled := func(codes ...string) bool {
-		return slices.ContainsFunc(codes, func(code string) bool {
-			return slices.Contains(c.labels, confidentiality+code) || slices.Contains(c.labels, "|"+code)
-		})
+		return slices.ContainsFunc(codes, func(code string) bool { return slices.Contains(c.labels, confidentiality+"|"+code) })
 	}
 	every := func(holds func(patient string) bool) bool {
 		return len(c.patients) > 0 && !slices.ContainsFunc(c.patients, func(patient string) bool { return !holds(patient) })
@@ -207,10 +258,6 @@ func (c *candidate) holds(condition string) bool {
 	case "restricted_label":
 		return labelled("R", "V")
 	case "not_restricted_label":
-		return !labelled("R", "V")
-	case "label(R)":
-		return !labelled("V")
-	case "label(N)":
 		return !labelled("R", "V")
 	case "own_compartment":
 		return slices.Contains(c.patients, c.j.patient)
@@ -232,17 +279,51 @@ func (c *candidate) holds(condition string) bool {
 			return sp != nil && sp.Type == "reference" && slices.Contains(c.j.everything.Targets(c.r, code), c.j.who)
 		})
 	case "btg":
-		return false // nobody breaks the glass here
+		return slices.Contains(c.patients, c.j.glass)
+	case "org":
+		return slices.ContainsFunc(c.keptBy(), func(org string) bool { return slices.Contains(c.j.orgs, org) })
 	}
-	if strings.HasPrefix(condition, "label(V") {
-		return true
+	if clearance, ok := strings.CutPrefix(condition, "label("); ok {
+		parts := strings.Split(strings.TrimSuffix(clearance, ")"), "+")
+		above := strings.Split("ULMNRV"[strings.Index("ULMNRV", parts[0])+1:], "")
+		return !labelled(above...) && !slices.ContainsFunc(c.categories(), func(category string) bool {
+			return !slices.Contains(parts[1:], category) && !slices.Contains(parts[1:], "*")
+		})
 	}
 	panic(fmt.Sprint("the judge does not know ", condition))
 }
 
+// categories are the sensitivity categories of the labels.
+func (c *candidate) categories() (codes []string) {
+	for _, l := range c.labels {
+		if code, ok := strings.CutPrefix(l, sensitivity+"|"); ok {
+			codes = append(codes, code)
+		}
+	}
+	return codes
+}
+
+// keptBy are the organizations to which the resource belongs.
+func (c *candidate) keptBy() (refs []string) {
+	for _, element := range c.j.keepers[c.r.Type] {
+		if element == "self" {
+			return []string{c.r.Ref}
+		}
+		for _, v := range c.j.everything.Values(c.r, c.r.Type+"."+element) {
+			ref, _ := v.(map[string]any)["reference"].(string)
+			refs = append(refs, strings.TrimPrefix(ref, base+"/"))
+		}
+	}
+	return refs
+}
+
 // consented: every Consent that says something permits; without any, research
-// and marketing are denied.
+// and marketing are denied. An emergency is stopped only before what is very
+// restricted or of a category.
 func (c *candidate) consented(patient string) bool {
+	if c.j.purpose == "BTG" && c.holds("label(R)") {
+		return true
+	}
 	said := false
 	for _, d := range c.j.consents {
 		named := func(list []struct{ Code string }, code string) bool {

@@ -12,7 +12,7 @@ import (
 // nothing means something. Each face has one defect.
 func testPlanted(t *testing.T, p *shop, stored []*kept) {
 	t.Helper()
-	in := p.inspection("researcher", stored)
+	in := p.inspection("researcher", "", stored)
 	sound, all := p.face(p.as("researcher")), p.face(p.as("integration"))
 	questions := []string{"Encounter?_sort=-date&_total=accurate&_count=40", "Observation?_count=1000&_total=accurate", "Encounter?_include=Encounter:subject&_count=1000"}
 	inspect := func(f face) {
@@ -41,7 +41,7 @@ func testPlanted(t *testing.T, p *shop, stored []*kept) {
 	if in.tally.refused > 0 {
 		t.Error("the researcher may not ask what the test asks")
 	}
-	hidden := slices.IndexFunc(stored, func(k *kept) bool { return in.visible[k.ref()] == nil })
+	hidden := slices.IndexFunc(stored, func(k *kept) bool { return in.visible[in.ref(k)] == nil })
 	if hidden < 0 {
 		t.Fatal("the researcher sees everything")
 	}

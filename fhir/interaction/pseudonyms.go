@@ -89,10 +89,11 @@ func local(p *pseudonym.Project, text, base string) string {
 	return r.String()
 }
 
-// permitOrder refuses an order by id, which would tell how ids compare.
+// permitOrder refuses an order by ids or references, which would tell how ids
+// compare.
 func (x *finder) permitOrder(p *search.Parameter) error {
-	if x.call.traits != nil && x.call.traits.Project != "" && p.Code == search.ID {
-		return fail(Denied, nil, "the caller may not sort by %s", search.ID)
+	if x.call.traits != nil && x.call.traits.Project != "" && (p.Code == search.ID || p.Kind == search.ReferenceKind) {
+		return fail(Denied, nil, "the caller may not sort by %s", p.Code)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 type walker struct {
 	r       *Reference
 	mask    Mask
+	alone   bool     // nothing stands in for what is hidden
 	present []string // classes of which something is there
 	hides   bool     // something that is there is hidden
 	hidden  []*node  // objects of which a modifier element is hidden
@@ -216,7 +217,7 @@ func (w *walker) standIn(m *node, around []string, before int) {
 		w.hidden = append(w.hidden, nil)
 	}
 	w.present = append(w.present, "limited")
-	if !w.mask[w.r.elements["Patient."+m.name].class] && w.mask["limited"] && w.sees(around) {
+	if !w.mask[w.r.elements["Patient."+m.name].class] && w.mask["limited"] && w.sees(around) && !w.alone {
 		m.other = parse([]byte(json))
 	}
 }

@@ -81,3 +81,40 @@ func (g *Generator) inside(n *node) *node {
 	}
 	return n
 }
+
+// Operation is a JSON Patch of one element, with the name of the member and what
+// the view becomes by it; nil when it would fail.
+func (g *Generator) Operation(view, stored, other []byte) (patch []byte, name string, body []byte) {
+	root, whole, from := parse(view), parse(stored), parse(other)
+	if g.one(2) {
+		from = whole
+	}
+	m := g.any([]*node{root, whole, from}[g.rng.IntN(3)])
+	if m == nil {
+		return nil, "", nil
+	}
+	operation := func(op string, value *node) []byte {
+		text := `[{"op":"` + op + `","path":"/` + m.name + `"`
+		if value != nil {
+			text += `,"value":` + string(value.append(nil))
+		}
+		return []byte(text + "}]")
+	}
+	switch had, value := root.member(m.name), from.member(m.name); {
+	case g.one(3) && value != nil:
+		patch = operation("test", value)
+		if had == nil || !same(had, value) {
+			return nil, "", nil
+		}
+	case g.one(2) && had != nil:
+		patch = operation("remove", nil)
+		root.drop(m.name)
+	case value != nil:
+		patch = operation("add", value)
+		root.drop(m.name)
+		root.kids = append(root.kids, value)
+	default:
+		return nil, "", nil
+	}
+	return patch, m.name, root.append(nil)
+}

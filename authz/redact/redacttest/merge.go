@@ -36,7 +36,7 @@ func (r *Reference) Merge(stored, body []byte, mask Mask) []byte {
 	for _, name := range elements(t, old) {
 		was, shown, sent := members(t, old, name), members(t, seen, name), members(t, in, name)
 		switch {
-		case alike(was, shown):
+		case alike(was, shown) && mayHold(t, was, mask): // a year may stand in for the same year
 			if !mayHold(t, sent, mask) {
 				return nil
 			}
@@ -124,6 +124,53 @@ func item(n *node, i int) *node {
 		return n.kids[i]
 	}
 	return nil
+}
+
+// Shows reports whether anything of a member of a resource may be visible under
+// the mask, whether or not it is there.
+func (r *Reference) Shows(stored []byte, member string, mask Mask) bool {
+	root := parse(stored)
+	(&walker{r: r, mask: mask}).resource(root, nil)
+	m := root.member(member)
+	return m != nil && shows([]*node{m}, mask)
+}
+
+// Hidden are the texts of a resource that the mask hides and does not show
+// elsewhere.
+func (r *Reference) Hidden(stored []byte, mask Mask) (texts []string) {
+	root, w := parse(stored), walker{r: r, mask: mask}
+	w.resource(root, nil)
+	shown := map[string]bool{}
+	for _, leaf := range root.leaves() {
+		if text := leaf.string(); leaf.fixed || w.sees(leaf.needs) {
+			shown[text] = true
+		} else if text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return slices.DeleteFunc(texts, func(text string) bool { return shown[text] })
+}
+
+// Only is what is left of a resource when all that needs another class than
+// those of the mask is taken away, without marks and placeholders.
+func (r *Reference) Only(text []byte, mask Mask) []byte {
+	root, w := parse(text), walker{r: r, mask: mask}
+	w.resource(root, nil)
+	root.kids = slices.DeleteFunc(root.kids, func(m *node) bool {
+		return !mayHold(r.defs.Type(root.text("resourceType")), []*node{m}, mask) && m.name != "meta"
+	})
+	if !w.sees([]string{"administrative"}) {
+		root.drop("meta")
+	}
+	return root.append(nil)
+}
+
+// Identified is a resource under another id.
+func (r *Reference) Identified(text []byte, id string) []byte {
+	root := parse(text)
+	root.drop("id")
+	root.kids = append(root.kids, &node{name: "id", raw: []byte(`"` + id + `"`)})
+	return root.append(nil)
 }
 
 // In reports whether the other mask has every class of this one.

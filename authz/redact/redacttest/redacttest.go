@@ -76,8 +76,17 @@ func New(defs *definition.Registry, reviewed, rules []byte) (*Reference, error) 
 // no versions when changes are concealed from it; nil when it must not be shown,
 // because a hidden element could change the meaning of the others.
 func (r *Reference) View(text []byte, mask Mask, conceal bool) []byte {
-	root := parse(text)
-	w := walker{r: r, mask: mask}
+	return r.view(text, conceal, walker{r: r, mask: mask})
+}
+
+// Searched is what a search by the caller reads of the resource: the view without
+// what stands in for hidden elements.
+func (r *Reference) Searched(text []byte, mask Mask, conceal bool) []byte {
+	return r.view(text, conceal, walker{r: r, mask: mask, alone: true})
+}
+
+func (r *Reference) view(text []byte, conceal bool, w walker) []byte {
+	root, mask := parse(text), w.mask
 	w.resource(root, nil)
 	if w.withheld() {
 		return nil
