@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -219,5 +220,56 @@ func TestAccessAttacks(t *testing.T) {
 		}},
 	} {
 		t.Run(line.says, func(t *testing.T) { line.is(t, c) })
+	}
+}
+
+// TestHiddenIsUnknownToEveryOperation: what another patient is to a caller who may
+// not see it is what there is not, by every way to ask, with every header.
+func TestHiddenIsUnknownToEveryOperation(t *testing.T) { // abuse 41 to 43, 51
+	t.Parallel()
+	c := newScene(t)
+	nobodys, none := unique("none-"), unique("none-")
+	for _, role := range []string{patient, physician} {
+		for _, ask := range []struct {
+			method, path string
+			header       []string
+		}{
+			{method: "GET", path: "/Patient/ID", header: []string{"If-None-Match", `W/"1"`}},
+			{method: "GET", path: "/Patient/ID", header: []string{"If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"}},
+			{method: "GET", path: "/Patient/ID/$meta"},
+			{method: "GET", path: "/Patient/ID/$everything"},
+			{method: "GET", path: "/Patient/ID/$validate?mode=delete"},
+			{method: "GET", path: "/Observation/$lastn?patient=ID"},
+			{method: "GET", path: "/Patient/ID/Observation?_total=accurate"},
+			{method: "GET", path: "/Patient/ID/*"},
+			{method: "GET", path: "/Observation?subject=Patient/ID&_include=Observation:subject&_sort=-date&_total=accurate"},
+			{method: "GET", path: "/Observation?subject:Patient._id=ID&_summary=count"},
+			{method: "GET", path: "/Observation?_id=OBS&_include=*"},
+			{method: "GET", path: "/Observation/OBS/$meta"},
+			{method: "HEAD", path: "/Observation/OBS"},
+			{method: "PUT", path: "/Patient/ID", header: []string{"If-Match", `W/"1"`}},
+			{method: "PUT", path: "/Patient?_id=ID"},
+			{method: "DELETE", path: "/Observation/OBS", header: []string{"If-Match", `W/"1"`}},
+			{method: "DELETE", path: "/Observation?_id=OBS"},
+			{method: "POST", path: "/Patient", header: []string{"If-None-Exist", "_id=ID"}},
+		} {
+			told := [2]string{}
+			for i, ids := range [][2]string{{c.other, c.otherObs}, {nobodys, none}} {
+				names := strings.NewReplacer("ID", ids[0], "OBS", ids[1])
+				var body any
+				header := slices.Clone(ask.header)
+				for j := range header {
+					header[j] = names.Replace(header[j])
+				}
+				if ask.method == "PUT" || ask.method == "POST" {
+					body = object{"resourceType": "Patient", "id": ids[0]}
+				}
+				a := c.do(t, role, ask.method, names.Replace(ask.path), body, header...)
+				told[i] = strings.NewReplacer(ids[0], "ID", ids[1], "OBS").Replace(fmt.Sprint(a.status, a.header.Get("Location"), a.header.Get("ETag"), a.header.Get("Last-Modified"), a.header.Get("Content-Location"), string(a.body)))
+			}
+			if told[0] != told[1] {
+				t.Errorf("%s %s %s %v: hidden %s, unknown %s", role, ask.method, ask.path, ask.header, told[0], told[1])
+			}
+		}
 	}
 }
