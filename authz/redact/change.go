@@ -69,7 +69,7 @@ func (d *difference) nodes(cw, ci field.Cursor, a, b *fhir.Node) bool {
 	_, _, plain := cw.Uniform(a)
 	_, _, uniform := ci.Uniform(b)
 	switch {
-	case plain || uniform || a.Kind() != b.Kind():
+	case plain && uniform || a.Kind() != b.Kind():
 		return d.node(cw, a) && d.node(ci, b)
 	case a.Kind() == fhir.Object:
 		for _, name := range memberNames(a, b) {

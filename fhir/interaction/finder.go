@@ -229,17 +229,21 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 	if err != nil {
 		return false, err
 	}
-	ok, err := x.matcher.Match(ctx, f.e, h.tree)
+	searched := x.searchedOf(h)
+	ok, err := x.matcher.Match(ctx, f.e, searched)
 	if err != nil {
 		return false, searchFailure(err)
 	}
-	if !ok || x.earlier(f.e, h.tree) {
+	if !ok || x.earlier(f.e, searched) {
 		f.wasted = true
 		return true, nil
 	}
 	x.matched++
 	return f.yield(h, after), nil
 }
+
+// searchedOf is what a search reads of a hit.
+func (x *finder) searchedOf(h hit) *fhir.Resource { return x.Redactor.Searched(h.tree, h.mask) }
 
 func tooCostly(e *search.Expression) *Failure {
 	names := "add a parameter such as patient, identifier or code"

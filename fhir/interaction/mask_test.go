@@ -2,6 +2,8 @@ package interaction
 
 import (
 	"bytes"
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,5 +132,47 @@ func TestWritesOutsideTheOwnOrganizationAreDenied(t *testing.T) {
 	p.refused(a, err, Denied)
 	if _, err = p.Create(t.Context(), ward, "Patient", []byte(patient)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAStandInIsNoOracleForItsSource: of a patient whose birth date is hidden by
+// its label alone the year shows; by asking which dates lie before or after it
+// nobody finds month and day, in matches, counts and order.
+func TestAStandInIsNoOracleForItsSource(t *testing.T) {
+	t.Parallel()
+	p := newShopWith(t, shopOptions{rows: `
+role, role:mixed, sees all but demographics and contacts of restricted patients
+p, role:mixed, record, read|search, identifier|limited|narrative|clinical|administrative|restricted, *, all_patients, allow
+p, role:mixed, record, read|search, demographic|contact, *, not_restricted_label, allow
+`})
+	for _, text := range []string{
+		`{"resourceType":"Patient","id":"spring","meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]},"gender":"male","birthDate":"1990-03-05","deceasedDateTime":"2020-03-05","address":[{"city":"Ulm","state":"BW","country":"DE"}]}`,
+		`{"resourceType":"Patient","id":"open","gender":"male","birthDate":"1990-03-05","deceasedDateTime":"2020-03-05","address":[{"city":"Ulm","state":"BW","country":"DE"}]}`,
+	} {
+		p.put("Patient", strings.SplitN(text, `"`, 9)[7], text)
+	}
+	c := p.as("mixed")
+	a, err := p.Read(t.Context(), c, "Patient", "spring")
+	p.must(err)
+	if !bytes.Contains(a.Body(), []byte(`"birthDate":"1990"`)) {
+		t.Fatalf("%s", a.Body())
+	}
+	for _, q := range []string{"birthdate=lt1990-06-01", "birthdate=gt1990-01-01", "birthdate=1990", "birthdate=1990-03-05", "birthdate=ne1991", "death-date=lt2020-06-01", "deceased=true", "address-state=BW", "birthdate=lt1990-06-01&gender=male"} {
+		for _, shape := range []string{"", "&_summary=count", "&_total=accurate&_count=1", "&_sort=birthdate", "&_elements=gender"} {
+			a, err := p.ask(c, "Patient?"+q+shape)
+			p.must(err)
+			var b searchset
+			p.must(json.Unmarshal(a.Body(), &b))
+			if got := b.ids("match"); b.Total != nil && *b.Total != 1 || !strings.HasSuffix(shape, "count") && !slices.Equal(got, []string{"Patient/open"}) {
+				t.Errorf("%s%s finds %v", q, shape, got)
+			}
+		}
+		if b := p.foundAs(c, "Observation?subject:Patient."+q[:strings.IndexByte(q+"&", '&')]); len(b.Entry) != 0 {
+			t.Errorf("a chain over %s finds %v", q, b.ids("match"))
+		}
+	}
+	order := p.foundAs(c, "Patient?_sort=birthdate,gender")
+	if got := order.ids("match"); !slices.Equal(got, []string{"Patient/open", "Patient/spring"}) {
+		t.Errorf("the order %v reads what is hidden, or what stands in for it", got)
 	}
 }

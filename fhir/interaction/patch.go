@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/audit"
@@ -176,6 +177,9 @@ func (s *Service) permitPaths(resourceType string, mask maskSet, alter alteratio
 		return fail(Denied, nil, "a caller who does not see everything names elements by names and indexes alone")
 	}
 	for _, names := range paths {
+		if i := slices.IndexFunc(names, isExtension); i >= 0 {
+			names = names[:i] // its class is that of its URL: what it adds to is judged here, it by the update
+		}
 		if len(names) == 0 || names[0] == "resourceType" || names[0] == "id" {
 			continue
 		}
@@ -186,6 +190,8 @@ func (s *Service) permitPaths(resourceType string, mask maskSet, alter alteratio
 	}
 	return nil
 }
+
+func isExtension(name string) bool { return name == "extension" || name == "modifierExtension" }
 
 // patchFailure classes the errors of fhir/patch.
 func patchFailure(err error) error {

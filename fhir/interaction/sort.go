@@ -112,7 +112,7 @@ func sortClasses(q *search.Search, i int) (classes field.ClassSet) {
 // place is where a match stands; false when it was created after the first
 // page.
 func (x *finder) place(ctx context.Context, q *search.Search, i int, h hit, started repository.Stamp) (rank, bool, error) {
-	tree := h.tree
+	tree := x.searchedOf(h)
 	if h.stored.Record.Updated > started {
 		old, err := x.before(ctx, h.stored, started)
 		if err != nil || old == nil {
@@ -121,6 +121,7 @@ func (x *finder) place(ctx context.Context, q *search.Search, i int, h hit, star
 		if tree, err = x.Vault.Open(old, h.mask&sortClasses(q, i)); err != nil {
 			return rank{}, false, err
 		}
+		tree = x.Redactor.Searched(tree, h.mask)
 	}
 	return x.rank(q, i, h.stored.Record.Key.ID, tree), true, nil
 }
