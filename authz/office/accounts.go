@@ -118,6 +118,9 @@ func (o *Office) changeAccount(ctx context.Context, a Actor, in ChangeRequest) (
 	if err := in.to(&after); err != nil {
 		return nil, err
 	}
+	if err := o.keepsOfficers(ctx, before, after); err != nil {
+		return nil, err
+	}
 	reason := "from " + described(before) + " to " + described(after) + "; reason: " + in.Reason
 	err = o.did(ctx, a, "account-change", reason, func() error { return o.change(ctx, in.Subject, &after, in.to) })
 	return after, err

@@ -171,3 +171,18 @@ func (a *assignments) effective(has []string, extra *assigned) []string {
 func (d *Decider) Effective(account string, has []string) []string {
 	return d.doc.assign.effective(has, d.doc.assign.of(account))
 }
+
+// Groups are the groups that the policy names, each with the accounts and groups
+// that it makes members.
+func (d *Decider) Groups() map[string][]string {
+	out := map[string][]string{}
+	for _, e := range d.doc.assign.edges {
+		if strings.HasPrefix(e.of, groupPrefix) {
+			out[e.of] = append(out[e.of], e.member)
+		}
+		if strings.HasPrefix(e.member, groupPrefix) && out[e.member] == nil {
+			out[e.member] = []string{}
+		}
+	}
+	return out
+}

@@ -49,7 +49,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(newServe(), newImport(), newToken(), newClient(), newKeys(), newErase(), newBreakGlass(), newAudit(), newPolicy(), newUser(), newSearch(), newTestscript(), newReindex(), newMigrate(), newBackup(), newFHIRPath(), newConfig(), newHealthcheck(), newVersion())
+	root.AddCommand(newServe(), newImport(), newToken(), newClient(), newKeys(), newErase(), newBreakGlass(), newAudit(), newPolicy(), newUser(), newGroup(), newSearch(), newTestscript(), newReindex(), newMigrate(), newBackup(), newFHIRPath(), newConfig(), newHealthcheck(), newVersion())
 	root.SetFlagErrorFunc(usage)
 	wrapArgs(root)
 	return root
