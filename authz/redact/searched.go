@@ -11,7 +11,9 @@ import (
 //
 // The index selects by the elements themselves. A stand-in that matched what was
 // selected by its source would tell of it: of two patients who show the same year
-// of birth, "before March" would find the one who was born in January.
+// of birth, "before March" would find the one who was born in January. That
+// somebody died, which shows with the year, and an answer that stands in for
+// itself are searched: the index knows no more of them.
 func (r *Redactor) Searched(res *fhir.Resource, visible field.ClassSet) *fhir.Resource {
 	if !masked(visible) || !visible.Has(field.Limited) {
 		return res
@@ -24,10 +26,16 @@ func (r *Redactor) Searched(res *fhir.Resource, visible field.ClassSet) *fhir.Re
 		if !stands || visible.Has(source) {
 			continue
 		}
+		if m.Name() == "deceasedBoolean" {
+			continue
+		}
 		if !copied {
 			out, copied = res.Clone(), true
 		}
-		out.Root().Remove(m.Name())
+		if out.Root().Remove(m.Name()); m.Name() == "deceasedDateTime" {
+			died, _ := fhir.ParseValue([]byte("true"), fhir.DefaultLimits) // a literal of JSON
+			out.Root().Append(died.Named("deceasedBoolean"))
+		}
 	}
 	return out
 }

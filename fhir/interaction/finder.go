@@ -224,7 +224,11 @@ func (f *candidates) offer(ctx context.Context, st *sealed.Stored, after string)
 	if h.whole && x.call.shows(mask) {
 		h.tree, h.json, err = x.Vault.OpenAll(st)
 	} else {
-		h.tree, err = x.Vault.Open(st, mask&f.classes)
+		open := mask & f.classes
+		if !mask.Contains(f.classes) {
+			open |= mask & field.Set(field.Limited) // something may stand in for what is hidden
+		}
+		h.tree, err = x.Vault.Open(st, open)
 	}
 	if err != nil {
 		return false, err

@@ -157,7 +157,7 @@ p, role:mixed, record, read|search, demographic|contact, *, not_restricted_label
 	if !bytes.Contains(a.Body(), []byte(`"birthDate":"1990"`)) {
 		t.Fatalf("%s", a.Body())
 	}
-	for _, q := range []string{"birthdate=lt1990-06-01", "birthdate=gt1990-01-01", "birthdate=1990", "birthdate=1990-03-05", "birthdate=ne1991", "death-date=lt2020-06-01", "deceased=true", "address-state=BW", "birthdate=lt1990-06-01&gender=male"} {
+	for _, q := range []string{"birthdate=lt1990-06-01", "birthdate=gt1990-01-01", "birthdate=1990", "birthdate=1990-03-05", "birthdate=ne1991", "death-date=lt2020-06-01", "address-state=BW", "birthdate=lt1990-06-01&gender=male"} {
 		for _, shape := range []string{"", "&_summary=count", "&_total=accurate&_count=1", "&_sort=birthdate", "&_elements=gender"} {
 			a, err := p.ask(c, "Patient?"+q+shape)
 			p.must(err)
@@ -169,6 +169,13 @@ p, role:mixed, record, read|search, demographic|contact, *, not_restricted_label
 		}
 		if b := p.foundAs(c, "Observation?subject:Patient."+q[:strings.IndexByte(q+"&", '&')]); len(b.Entry) != 0 {
 			t.Errorf("a chain over %s finds %v", q, b.ids("match"))
+		}
+	}
+	for q, want := range map[string]int{"deceased=true": 2, "deceased=false": 0} { // the year of death shows it
+		for _, shape := range []string{"", "&_summary=count", "&_total=accurate&_sort=birthdate"} {
+			if b := p.foundAs(c, "Patient?"+q+shape); b.Total != nil && *b.Total != want || shape == "" && len(b.ids("match")) != want {
+				t.Errorf("%s%s finds %v", q, shape, b.ids("match"))
+			}
 		}
 	}
 	order := p.foundAs(c, "Patient?_sort=birthdate,gender")

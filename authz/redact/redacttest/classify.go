@@ -217,8 +217,22 @@ func (w *walker) standIn(m *node, around []string, before int) {
 		w.hidden = append(w.hidden, nil)
 	}
 	w.present = append(w.present, "limited")
-	if !w.mask[w.r.elements["Patient."+m.name].class] && w.mask["limited"] && w.sees(around) && !w.alone {
+	if !w.mask[w.r.elements["Patient."+m.name].class] && w.mask["limited"] && w.sees(around) {
+		if w.alone {
+			w.died(m)
+			return
+		}
 		m.other = parse([]byte(json))
+	}
+}
+
+// died leaves of a hidden death that somebody died, and not when.
+func (w *walker) died(m *node) {
+	switch m.name {
+	case "deceasedBoolean":
+		m.other = parse(m.raw)
+	case "deceasedDateTime":
+		m.name, m.other = "deceasedBoolean", parse([]byte("true"))
 	}
 }
 
