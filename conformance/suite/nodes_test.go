@@ -22,6 +22,7 @@ import (
 // nodes are servers on one database.
 type nodes struct {
 	database *mongotest.Server
+	proxy    *mongotest.Proxy // between the first node and the database
 	all      []*server
 	args     [][]string
 }
@@ -30,6 +31,7 @@ type nodes struct {
 func startNodes(t *testing.T, n int, args ...string) *nodes {
 	t.Helper()
 	c := &nodes{database: mongotest.New(t, "--sync-on-commit"), all: make([]*server, n), args: make([][]string, n)}
+	c.proxy = mongotest.NewProxy(t, c.database.Address)
 	key, err := rootKey()
 	if err != nil {
 		t.Fatal(err)
@@ -37,8 +39,11 @@ func startNodes(t *testing.T, n int, args ...string) *nodes {
 	var wg sync.WaitGroup
 	failures := make([]error, n)
 	for i := range n {
-		dir := folder(t)
-		c.args[i] = append([]string{"--listen", "127.0.0.1:0", "--store", databaseOf(c.database.URI(), t.Name()), "--kek-file", key,
+		dir, uri := folder(t), c.database.URI()
+		if i == 0 {
+			uri = c.proxy.URI()
+		}
+		c.args[i] = append([]string{"--listen", "127.0.0.1:0", "--store", databaseOf(uri, t.Name()), "--kek-file", key,
 			"--node", fmt.Sprintf("n%d", i+1)}, args...)
 		wg.Go(func() { c.all[i], failures[i] = launchNode(dir, c.args[i]) })
 	}
@@ -69,7 +74,11 @@ func (c *nodes) credentials(t *testing.T) {
 
 func (c *nodes) token(t *testing.T, role string) string {
 	t.Helper()
-	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", "1h")
+	lifetime := "1h"
+	if role == integration {
+		lifetime = "5m" // the most that a service may have
+	}
+	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", lifetime)
 	if code != 0 {
 		t.Fatalf("token: %s", stderr)
 	}
@@ -185,6 +194,7 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	}
 
 	repeatAcross(t, c)
+	repeatTransactionAcross(t, c)
 	checkLinks(t, a, b)
 	revokeAcross(t, c)
 	revokedByItsClient(t, c)
@@ -229,6 +239,53 @@ func repeatAcross(t *testing.T, c *nodes) {
 	}
 	if n := c.all[0].total(t, "/Patient?identifier="+identifierOf(p)); n != 1 || len(ids) != 1 {
 		t.Errorf("one key made %d resources, %d ids were told", n, len(ids))
+	}
+}
+
+// repeatTransactionAcross sends one transaction with one key to both nodes, of
+// which one is slow. All get the same answer: those that come while the first is
+// under way wait for it. One that waited in vain may be refused, and asks again.
+func repeatTransactionAcross(t *testing.T, c *nodes) {
+	t.Helper()
+	c.proxy.Delay.Store(int64(20 * time.Millisecond))
+	defer c.proxy.Delay.Store(0)
+	entries := make([]object, 3)
+	for i := range entries {
+		entries[i] = object{"resource": person(""), "request": object{"method": "POST", "url": "Patient"}}
+	}
+	body, key := bundle("transaction", entries), unique("key-")
+	answers := make([]string, 6)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Second) {
+				a, err := c.all[i%2].try(t, integration, "POST", "", body, keyHeader, key)
+				switch {
+				case err != nil || a.status == 409 || a.status == 503:
+					t.Logf("request %d asks again: %v", i, err)
+				case a.status == 200:
+					for _, e := range each(a.json(), "entry") {
+						location := fmt.Sprint(at(e, "response", "location"))
+						answers[i] += location[strings.Index(location, "Patient/"):]
+					}
+					return
+				default:
+					t.Errorf("request %d: %d %s", i, a.status, a.body)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, a := range answers {
+		if a == "" || a != answers[0] {
+			t.Errorf("answer %d tells of %q, the first of %q", i, a, answers[0])
+		}
+	}
+	for _, e := range entries {
+		if n := c.all[0].total(t, "/Patient?identifier="+identifierOf(e["resource"].(object))); n != 1 {
+			t.Errorf("one key made %d resources of an entry", n)
+		}
 	}
 }
 

@@ -58,6 +58,9 @@ type Options struct {
 	// Replays remembers idempotency keys, for ReplayLife; nil refuses them.
 	Replays    repository.Table
 	ReplayLife time.Duration
+	// ReplayWait is how long a repeated Bundle waits for the answer of the first
+	// one when other processes may be at it; those of this process always wait.
+	ReplayWait time.Duration
 	// Glasses keeps emergency accesses; nil refuses them.
 	Glasses Glasses
 	// Now is time.Now when nil.

@@ -63,23 +63,67 @@ func (s *Service) once(ctx context.Context, c Call, ev audit.Event, r repeatable
 		return nil, s.refuse(ctx, ev, err)
 	}
 	defer leave()
-	claim, err := s.claim(ctx, name, hex.EncodeToString(digest[:]))
-	if err != nil {
-		return nil, s.refuse(ctx, ev, err)
-	}
-	if claim.row.Result != "" {
-		return s.replay(ctx, c, ev, claim)
-	}
-	c.IdempotencyKey, c.seed = "", claim.row.Seed
-	a, err := r.run(c)
-	if err != nil {
+	c.IdempotencyKey = ""
+	for again := false; ; again = true {
+		claim, err := s.settled(ctx, name, hex.EncodeToString(digest[:]), r.keep)
+		if err != nil {
+			return nil, s.refuse(ctx, ev, err)
+		}
+		if claim.row.Result != "" {
+			return s.replay(ctx, c, ev, claim)
+		}
+		c.seed = claim.row.Seed
+		a, err := r.run(c)
+		if err == nil {
+			if r.keep {
+				s.keep(ctx, claim, a)
+			}
+			return a, nil
+		}
+		if !again && r.keep && s.overtaken(ctx, claim, err) {
+			continue
+		}
 		s.free(ctx, claim, err)
 		return nil, claim.explain(err)
 	}
-	if r.keep {
-		s.keep(ctx, claim, a)
+}
+
+// Pauses between looks at a row whose request runs on another node.
+const (
+	shortLook = 20 * time.Millisecond
+	longLook  = 250 * time.Millisecond
+)
+
+// settled is claim. A row of a request whose answer has to be kept, and is not
+// there yet, may be of one that another node carries out at this moment: it is
+// waited for. After ReplayWait whoever made the row counts as crashed.
+func (s *Service) settled(ctx context.Context, name [16]byte, digest string, keep bool) (claim, error) {
+	until := time.Now().Add(s.ReplayWait)
+	for pause := shortLook; ; pause = min(2*pause, longLook) {
+		c, err := s.claim(ctx, name, digest)
+		if err != nil || !keep || c.fresh || c.row.Result != "" || time.Now().Add(pause).After(until) {
+			return c, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return claim{}, ctx.Err()
+		}
 	}
-	return a, nil
+}
+
+// overtaken reports whether a conflict may be with the same request on another
+// node, whose answer is there or will be. The one that made the row is
+// overtaken only by who has waited for it.
+func (s *Service) overtaken(ctx context.Context, c claim, err error) bool {
+	if failure(err).Kind != Conflict || s.ReplayWait <= 0 {
+		return false
+	}
+	if !c.fresh {
+		return true
+	}
+	found, err := s.Replays.Get(ctx, c.key)
+	return err == nil && found.Revision != c.revision
 }
 
 func validKey(key string) bool {

@@ -182,7 +182,7 @@ func (a *App) assemble(ctx context.Context, cipher sealed.Cipher) error {
 	a.service = interaction.New(interaction.Options{Definitions: a.definitions, Vault: a.vault, Store: a.store,
 		Decider: a.policies, Recorder: a.trail, Trail: a.trail, Tracer: trace.New(otel.GetTracerProvider()), Validator: validation.New(a.definitions),
 		Redactor: redact.New(a.definitions, a.classes), Classes: a.classes, Catalog: a.catalog, Terminology: terms,
-		Glasses: a.glasses, Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL,
+		Glasses: a.glasses, Replays: a.store.Table("idempotency"), ReplayLife: a.cfg.IdempotencyTTL, ReplayWait: a.replayWait(),
 		Limits: fhir.Limits{MaxBytes: int(a.cfg.MaxResource), MaxDepth: fhir.DefaultLimits.MaxDepth},
 		Base:   a.base, MaxEntries: a.cfg.MaxBundleEntries, BundleBytes: int(a.cfg.MaxBody),
 		DeleteMultiple: a.cfg.ConditionalDelete == config.DeleteMultiple, Integrity: a.integrity(),

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/fieldseal/fieldseal/internal/node"
 	"github.com/fieldseal/fieldseal/repository"
@@ -56,6 +57,18 @@ func (a *App) join(ctx context.Context, s *mongostore.Store) error {
 	a.node, a.peers = r, r
 	s.OnReach(nudge(r))
 	return nil
+}
+
+// replayWait is how long a repeated request waits for the first one's answer from
+// another node. It is longer than a transaction takes, and what a request that
+// is repeated after a crash waits in vain.
+const replayWait = 5 * time.Second
+
+func (a *App) replayWait() time.Duration {
+	if a.node == nil {
+		return 0
+	}
+	return replayWait
 }
 
 // forget drops what another node may destroy while this one cannot hear of it.
