@@ -24,6 +24,7 @@ package federation
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"time"
 
@@ -135,6 +136,28 @@ func (d *Desk) client(i *issuer.Issuer, m issuer.Metadata) *oauth2.Config {
 	}
 	return &oauth2.Config{ClientID: i.Settings.Login.ClientID, ClientSecret: i.Settings.Login.Secret, Scopes: i.Settings.Login.Scopes,
 		RedirectURL: d.Origin + CallbackPath + i.Name, Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: style}}
+}
+
+// Leave is where people end their session at a provider, or empty when it has no
+// such place or cannot be asked (OpenID Connect RP-Initiated Logout §2). Nobody is
+// led back: the provider says what happened.
+func (d *Desk) Leave(ctx context.Context, provider string) string {
+	i := d.provider(provider)
+	if i == nil {
+		return ""
+	}
+	m, err := i.Metadata(ctx)
+	if err != nil || m.EndSession == "" {
+		return ""
+	}
+	u, err := url.Parse(m.EndSession)
+	if err != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("client_id", i.Settings.Login.ClientID)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // local reports whether a text is a path of this server's pages and nothing

@@ -100,7 +100,7 @@ func TestHostileTokensAreRefused(t *testing.T) {
 		}, "signature"},
 		"an algorithm that is not listed":    {head("alg", "ES384"), "algorithm"},
 		"the algorithm of another key":       {func(t *issuertest.Token) { t.Header["alg"], t.Key = "RS256", w.provider.RSA }, "key"},
-		"27 no kid":                          {func(t *issuertest.Token) { delete(t.Header, "kid") }, "key"},
+		"27 no kid, by a thief":              {func(t *issuertest.Token) { delete(t.Header, "kid"); t.Key = thief }, "signature"},
 		"27 kid of a path":                   {head("kid", "../../x"), "key"},
 		"27 kid of SQL":                      {head("kid", "' OR 1=1 --"), "key"},
 		"27 kid of 1 kB":                     {head("kid", strings.Repeat("k", 1000)), "key"},

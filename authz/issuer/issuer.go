@@ -7,7 +7,8 @@
 //
 // Security notes: nothing that a token says chooses where something is fetched
 // or which key verifies it: its issuer selects an entry of the list, its kid one
-// of that entry's keys. Algorithms are RS, ES and PS only. Who the token is for
+// of that entry's keys; without one, a few of its keys are tried. Algorithms are
+// RS, ES, PS and EdDSA only. Who the token is for
 // is decided by iss and sub, which an operator linked to an account; roles,
 // groups and e-mail addresses of the issuer grant nothing. What is not mapped
 // says of no second factor. Keys that cannot be fetched anew serve for KeyGrace,
@@ -75,7 +76,7 @@ func New(o Options) (*Set, error) {
 	s := &Set{accounts: o.Accounts, purposes: o.Purposes, base: o.Base, now: o.Now}
 	for _, settings := range o.Issuers {
 		i := &Issuer{Settings: settings, now: o.Now}
-		i.keys = &keys{settings: &i.Settings, now: o.Now, fetcher: keyset.NewFetcher(i.reachable, i.transport), trouble: alert(o.Log, i.Name)}
+		i.keys = &keys{settings: &i.Settings, now: o.Now, fetcher: keyset.NewFetcher(i.reachable, i.transport), outcome: watched(i.Name, alert(o.Log, i.Name))}
 		if b := i.Bearer; b != nil && b.Audience == "" {
 			own := *b
 			own.Audience = o.Base

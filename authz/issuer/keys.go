@@ -38,6 +38,9 @@ type Metadata struct {
 	Authorization string `json:"authorization_endpoint"`
 	Token         string `json:"token_endpoint"`
 	Keys          string `json:"jwks_uri"`
+	// EndSession is where people end their session at the issuer; empty: nowhere
+	// (OpenID Connect RP-Initiated Logout §2.1).
+	EndSession string `json:"end_session_endpoint"`
 	// IssuerInResponse means that every authorization response names its issuer
 	// (RFC 9207 §3).
 	IssuerInResponse bool `json:"authorization_response_iss_parameter_supported"`
@@ -48,7 +51,7 @@ type keys struct {
 	settings *Settings
 	fetcher  *keyset.Fetcher
 	now      func() time.Time
-	trouble  func(err error, serving bool)
+	outcome  func(err error, serving bool) // of a fetch; serving: what is held serves
 
 	refreshing sync.Mutex // held by the one who fetches
 	mu         sync.Mutex
@@ -83,29 +86,40 @@ func (k *keys) current() held {
 	return k.held
 }
 
-// find returns the key for a signature, keyset.ErrKey when the issuer has none,
-// or ErrAway when nobody can tell. An unknown kid has the keys fetched again,
+// find returns the keys that a signature may be by, keyset.ErrKey when the issuer
+// has none, or ErrAway when nobody can tell; named: it is the one with the kid. An unknown kid has the keys fetched again,
 // once in a while: an issuer rotates its keys, and nobody may make the server
 // ask for them all the time.
-func (k *keys) find(ctx context.Context, kid, algorithm string) (any, error) {
+func (k *keys) find(ctx context.Context, kid, algorithm string) (found []any, named bool, err error) {
 	if k.settings.inline != nil {
-		return keyset.Select(*k.settings.inline, kid, algorithm)
+		return keyset.Candidates(*k.settings.inline, kid, algorithm)
 	}
 	h, now := k.current(), k.now()
-	key, err := keyset.Select(h.set, kid, algorithm)
-	found := err == nil && h.usable(now)
-	if found && h.fresh(now) {
-		return key, nil
+	found, named, err = keyset.Candidates(h.set, kid, algorithm)
+	served := err == nil && h.usable(now)
+	if served && h.fresh(now) {
+		return found, named, nil
 	}
-	k.refresh(ctx, found)
+	k.refresh(ctx, served)
 	h, now = k.current(), k.now()
 	if !h.usable(now) {
-		return nil, ErrAway
+		return nil, false, ErrAway
 	}
-	if key, err = keyset.Select(h.set, kid, algorithm); err != nil && h.failing {
-		return nil, ErrAway // it may be a new key
+	if found, named, err = keyset.Candidates(h.set, kid, algorithm); err != nil && h.failing {
+		return nil, false, ErrAway // it may be a new key
 	}
-	return key, err
+	return found, named, err
+}
+
+// renewed fetches the keys again, as an unknown kid would, and reports whether
+// that brought any.
+func (k *keys) renewed(ctx context.Context) bool {
+	if k.settings.inline != nil {
+		return false
+	}
+	before := k.current().fetched
+	k.refresh(ctx, false)
+	return k.current().fetched != before
 }
 
 // metadata returns the endpoints of the issuer, or ErrAway.
@@ -141,9 +155,10 @@ func (k *keys) refresh(ctx context.Context, served bool) {
 	if err != nil {
 		next = before
 		next.failing = true
-		k.trouble(err, before.usable(now))
+		k.outcome(err, before.usable(now))
 	} else {
 		next.fetched, next.until = now, now.Add(life)
+		k.outcome(nil, true)
 	}
 	next.tried = now
 	k.mu.Lock()
@@ -180,6 +195,9 @@ func (k *keys) discover(ctx context.Context) (m Metadata, life time.Duration, er
 	}
 	if json.Unmarshal(body, &m) != nil || m.Issuer != k.settings.URL {
 		return m, 0, errors.New("the discovery document is not that of the issuer")
+	}
+	if m.EndSession != "" && !secure(m.EndSession) {
+		m.EndSession = "" // nobody is sent there
 	}
 	if k.settings.KeysURL != "" {
 		m.Keys = k.settings.KeysURL

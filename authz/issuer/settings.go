@@ -166,7 +166,7 @@ func secure(text string) bool {
 
 // every algorithm that may be allowed: a shared secret or none at all proves
 // nothing about an issuer.
-var every = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512}
+var every = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512, jose.EdDSA}
 
 func (s *Settings) openAlgorithms() error {
 	if len(s.Algorithms) == 0 {

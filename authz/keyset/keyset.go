@@ -6,12 +6,14 @@
 // Security notes: what is fetched lies behind https, at an address that the
 // check allows after the name was resolved, without redirects, proxies or
 // credentials, and is small. A key is selected by kid, type and use; two that
-// fit are none, since nobody can tell whose word the signature is then. No key
-// is taken from a signed text itself.
+// fit are none, since nobody can tell whose word the signature is then. Of an
+// issuer whose keys or signatures have no kid, a few of the right type are tried:
+// all of them are its own. No key is taken from a signed text itself.
 package keyset
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/json"
@@ -25,6 +27,9 @@ const MinRSABits = 2048
 
 // maxKeyIDBytes bounds a kid that is looked up.
 const maxKeyIDBytes = 256
+
+// maxCandidates bounds how many keys are tried for one signature.
+const maxCandidates = 8
 
 // ErrKey means that no single key fits.
 var ErrKey = errors.New("no single key fits")
@@ -41,7 +46,15 @@ func Parse(text []byte) (set jose.JSONWebKeySet, err error) {
 // brings a key or points at one (RFC 7515 §4.1.2 to §4.1.6), unless its jku is
 // the one that is known. Nothing of it is fetched.
 func Named(h jose.Header, jku string) error {
-	if h.KeyID == "" || len(h.KeyID) > maxKeyIDBytes || h.JSONWebKey != nil {
+	if h.KeyID == "" {
+		return ErrKey
+	}
+	return Plain(h, jku)
+}
+
+// Plain is Named for signatures that may have no kid.
+func Plain(h jose.Header, jku string) error {
+	if len(h.KeyID) > maxKeyIDBytes || h.JSONWebKey != nil {
 		return ErrKey
 	}
 	for name, value := range h.ExtraHeaders {
@@ -72,6 +85,26 @@ func Select(set jose.JSONWebKeySet, kid, algorithm string) (any, error) {
 	return found[0], nil
 }
 
+// Candidates returns the keys that may have made a signature: the one that the
+// kid names, as Select, and then it is named; else those of the algorithm that
+// have no kid, or all of them when the signature has none. More than maxCandidates
+// are ErrKey: each costs a verification.
+func Candidates(set jose.JSONWebKeySet, kid, algorithm string) (keys []any, named bool, err error) {
+	if kid != "" && len(set.Key(kid)) > 0 {
+		key, err := Select(set, kid, algorithm)
+		return []any{key}, true, err
+	}
+	for _, k := range set.Keys {
+		if (kid == "" || k.KeyID == "") && Usable(k, jose.SignatureAlgorithm(algorithm)) {
+			keys = append(keys, k.Key)
+		}
+	}
+	if len(keys) == 0 || len(keys) > maxCandidates {
+		return nil, false, ErrKey
+	}
+	return keys, false, nil
+}
+
 // Usable reports whether a key is a public one for signatures by the algorithm
 // (RFC 7518 §3.1). Shared secrets are for none.
 func Usable(k jose.JSONWebKey, alg jose.SignatureAlgorithm) bool {
@@ -84,6 +117,8 @@ func Usable(k jose.JSONWebKey, alg jose.SignatureAlgorithm) bool {
 		case jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512:
 			return key.N.BitLen() >= MinRSABits
 		}
+	case ed25519.PublicKey:
+		return alg == jose.EdDSA && len(key) == ed25519.PublicKeySize
 	case *ecdsa.PublicKey:
 		switch alg {
 		case jose.ES256:

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,18 +136,21 @@ func plain(text string) bool {
 	return len(text) <= maxTextBytes && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// has reports whether the launch has what a launch/TYPE scope asks for. The role
-// is a wish: what there is of the type is in the context whatever its role.
-func (l *Launch) has(typ string) bool {
-	return l != nil && slices.ContainsFunc(l.Also, func(c InContext) bool { return strings.ToLower(c.resourceType()) == typ })
+// has reports whether the launch has what a launch/TYPE scope asks for, with the
+// role when it names one; a member without a role has that of launch (SMART App
+// Launch 2.2, fhirContext).
+func (l *Launch) has(typ, role string) bool {
+	return l != nil && slices.ContainsFunc(l.Also, func(c InContext) bool {
+		return strings.ToLower(c.resourceType()) == typ && (role == "" || cmp.Or(c.Role, smart.Launch) == role)
+	})
 }
 
 // offered leaves out the scopes whose context there is not: an encounter and
 // further resources come with the launch of an EHR only.
 func (l *Launch) offered(scopes []string) (out []string) {
 	for _, scope := range scopes {
-		typ, _, asks := smart.LaunchType(scope)
-		if asks && !l.has(typ) || scope == smart.LaunchEncounter && (l == nil || l.Encounter == "") {
+		typ, role, asks := smart.LaunchType(scope)
+		if asks && !l.has(typ, role) || scope == smart.LaunchEncounter && (l == nil || l.Encounter == "") {
 			continue
 		}
 		out = append(out, scope)

@@ -17,6 +17,31 @@ const launchScopes = "launch launch/patient launch/encounter launch/imagingstudy
 
 // launchable registers an app that an EHR can start, and the EHR: a backend
 // service. It returns the EHR's access token.
+// A role in the scope asks for what has that role in the context; a member
+// without one has that of launch (SMART App Launch 2.2, fhirContext).
+func TestLaunchGivesTheRoleThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	n := fresh(t)
+	const scopes = "launch launch/imagingstudy?role=https://e.example/study launch/imagingstudy?role=launch launch/list?role=https://e.example/study openid"
+	_, err := n.clients.Add(t.Context(), client.Client{ID: "app", Name: "app", Auth: client.Public, Redirects: []string{redirect}, Scopes: strings.Fields(scopes)})
+	n.must(err)
+	bearer := n.ehr("ehr")
+	for name, row := range map[string]struct{ role, want string }{
+		"a role of its own": {`,"role":"https://e.example/study"`, "launch launch/imagingstudy?role=https://e.example/study openid"},
+		"the role launch":   {`,"role":"launch"`, "launch launch/imagingstudy?role=launch openid"},
+		"none, which is it": {"", "launch launch/imagingstudy?role=launch openid"},
+		"another role":      {`,"role":"https://e.example/other"`, "launch openid"},
+	} {
+		value := n.value(bearer, `{"client_id":"app","user":"user:dr","patient":"p1","fhirContext":[{"reference":"ImagingStudy/i1"`+row.role+`}]}`)
+		q := authorizeQuery("app", scopes)
+		q.Set("launch", value)
+		_, to, _ := n.authorize(q)
+		if a := n.post("/token", redemption("app", to.Get("code"))); a.text("scope") != row.want {
+			t.Errorf("%s: %q, want %q", name, a.text("scope"), row.want)
+		}
+	}
+}
+
 func (n *node) launchable(id string) (bearer string) {
 	n.t.Helper()
 	_, err := n.clients.Add(n.t.Context(), client.Client{ID: id, Name: id, Auth: client.Public, Redirects: []string{redirect}, Scopes: strings.Fields(launchScopes + " launch/list")})

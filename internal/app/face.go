@@ -43,7 +43,7 @@ func (a *App) openFace(ctx context.Context) error {
 		return err
 	}
 	a.handler = rest.New(rest.Options{Service: a.service, Authenticator: a.tokens, Gatekeeper: a.trail, Metadata: statement, OpenAPI: openAPI,
-		Ready: a.ready, Note: a.policyNote, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
+		Ready: a.ready, Note: a.note, Prefix: "/fhir", BodyBytes: int(a.cfg.MaxResource), BundleBytes: int(a.cfg.MaxBody),
 		Timeout: a.cfg.RequestTimeout, BundleTimeout: rest.DefaultBundleTimeout, Log: a.log,
 		TrustedProxies: a.cfg.ProxyPrefixes(), Origins: a.cfg.CORSOrigins, Allows: a.allowsOrigin, Limits: a.limits(),
 		Unauthorized: badToken})

@@ -136,10 +136,15 @@ func (a *App) followPolicy(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// policyNote is what readiness says of a policy that may be an old one.
-func (a *App) policyNote() string {
+// note is what readiness says of a policy that may be an old one, or of people
+// and systems that are refused since an external issuer does not answer: others
+// are served, so that the node is ready.
+func (a *App) note() string {
 	if s := a.policies.Status(); s.Trouble != nil && s.Version != 0 {
 		return fmt.Sprintf("policy version %d stays in force: a newer one could not be read and verified", s.Version)
+	}
+	if a.issuers != nil && a.issuers.Away() {
+		return "an external issuer does not answer"
 	}
 	return ""
 }

@@ -16,6 +16,19 @@ func (p *Pages) providers() []federation.Provider {
 	return p.Federation.Providers()
 }
 
+// leaving is a provider at which a session may go on after one here has ended.
+type leaving struct{ Display, Address string }
+
+// elsewhere are the providers that let people end their session there.
+func (v *visit) elsewhere() (out []leaving) {
+	for _, p := range v.providers() {
+		if address := v.Federation.Leave(v.r.Context(), p.Name); address != "" {
+			out = append(out, leaving{p.Display, address})
+		}
+	}
+	return out
+}
+
 // away sends the browser to a provider. It is a link and no form, since a form's
 // policy would have to name the provider. A link that another site made leads
 // nowhere. Whoever is logged in proves it anew and must come back as the same.

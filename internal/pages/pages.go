@@ -107,6 +107,8 @@ type Options struct {
 type Federation interface {
 	Providers() []federation.Provider
 	Start(ctx context.Context, peer string, f federation.Flow) (address string, err error)
+	// Leave is where a session at the provider is ended; empty: nowhere.
+	Leave(ctx context.Context, provider string) string
 	Finish(ctx context.Context, peer, provider, secret string, query url.Values) (federation.Done, error)
 }
 

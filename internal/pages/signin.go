@@ -190,7 +190,7 @@ func (v *visit) factorForm() {
 
 func (v *visit) logout() {
 	if v.session.Account == "" {
-		v.page(http.StatusOK, chrome{Title: "You are signed out"}, "", signedOutPage())
+		v.page(http.StatusOK, chrome{Title: "You are signed out"}, "", signedOutPage(v.elsewhere()))
 		return
 	}
 	v.page(http.StatusOK, chrome{Title: "Sign out?"}, "", logoutPage(v))

@@ -3,6 +3,7 @@ package issuertest
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -12,7 +13,7 @@ import (
 	"encoding/pem"
 )
 
-// Sign is the compact serialization (RFC 7515 §3.1) by ES256, RS256 or HS256, by
+// Sign is the compact serialization (RFC 7515 §3.1) by ES256, RS256, EdDSA or HS256, by
 // the kind of the key and whatever the header says.
 func (t *Token) Sign() string {
 	payload := part(t.Claims)
@@ -34,6 +35,8 @@ func (t *Token) Sign() string {
 		if signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:]); err != nil {
 			panic("issuertest: signing: " + err.Error())
 		}
+	case ed25519.PrivateKey:
+		signature = ed25519.Sign(key, []byte(text))
 	case []byte:
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(text))
