@@ -31,13 +31,13 @@ export function factors(server, growth, officer) {
     async 'factor: a role that needs one gets nowhere without'() {
       await start();
       await officer.see('Your role needs one before anything else');
-      await officer.picture('factor-needed');
+      await officer.look('factor-needed');
       await outside();
     },
     async 'factor: a passkey is enrolled'() {
       await page.getByRole('listitem').filter({ hasText: 'Passkey' }).getByRole('link', { name: 'Set up' }).click();
       await officer.fill('What you call it', 'Laptop');
-      await officer.picture('passkey');
+      await officer.look('passkey');
       await officer.press('Make a passkey');
       await officer.see('Recovery codes');
       assert.equal(await officer.authenticator.count(), 1);
@@ -47,13 +47,13 @@ export function factors(server, growth, officer) {
       await officer.see('Your recovery codes');
       codes = await page.getByRole('listitem').locator('code').allTextContents();
       assert.equal(new Set(codes).size, 10);
-      await officer.picture('recovery-codes');
+      await officer.look('recovery-codes');
       await page.getByRole('link', { name: 'I have kept them' }).click();
       await officer.seeButton('Allow'); // back on the way to the app
     },
     async 'factor: login with the passkey'() {
       await login();
-      await officer.picture('factor');
+      await officer.look('factor');
       await outside();
       await officer.press('Use your passkey');
       await inside('pop');
@@ -72,13 +72,13 @@ export function factors(server, growth, officer) {
       await page.goto(`${account}/totp`);
       await page.getByText('Type the secret instead').click();
       officer.secret = await page.locator('code').textContent();
-      await officer.picture('authenticator-app');
+      await officer.look('authenticator-app');
       await officer.fill('Code', await officer.code());
       await officer.press('Finish');
       await page.goto(account);
       await officer.see('Authenticator app');
       await officer.see('Laptop');
-      await officer.picture('account');
+      await officer.look('account');
     },
     async 'factor: the authenticator app instead of the passkey'() {
       await login();

@@ -30,7 +30,7 @@ export function launches(server, growth, reader, doctor, ehr) {
       await growth.open(reader);
       await reader.login();
       await reader.seeButton('Allow');
-      await reader.picture('consent');
+      await reader.look('consent');
       await reader.press('Allow');
       granted = await reader.arrived();
       assert.equal(granted.patient, server.patient);
@@ -55,7 +55,7 @@ export function launches(server, growth, reader, doctor, ehr) {
     async 'app: denial of a scope'() {
       await growth.open(reader);
       await reader.untick('Diagnoses and problems');
-      await reader.picture('consent-declined');
+      await reader.look('consent-declined');
       await reader.press('Allow');
       const { scope: got } = await reader.arrived();
       assert.ok(!got.includes('Condition') && got.includes('patient/Observation.rs'), got);
@@ -73,14 +73,14 @@ export function launches(server, growth, reader, doctor, ehr) {
       await reader.page.getByRole('heading', { level: 1 }).waitFor();
       assert.equal(new URL(reader.page.url()).origin, new URL(server.base).origin);
       assert.equal(await reader.page.getByRole('button', { name: 'Allow' }).count(), 0);
-      await reader.picture('error');
+      await reader.look('error');
     },
     async 'app: EHR launch as a clinician'() {
       const launch = await ehr({ client_id: id, user: doctor.account, patient: server.patient, need_patient_banner: false });
       await growth.open(doctor, { scope: 'launch openid fhirUser user/Patient.rs user/Practitioner.rs', launch });
       await doctor.login();
       await doctor.seeButton('Allow');
-      await doctor.picture('consent-clinician');
+      await doctor.look('consent-clinician');
       await doctor.press('Allow');
       const got = await doctor.arrived();
       assert.equal(got.patient, server.patient);
@@ -104,11 +104,11 @@ export function launches(server, growth, reader, doctor, ehr) {
       const other = await reader.context.newPage();
       await other.goto(server.management);
       await other.getByText('Growth chart').first().waitFor();
-      await reader.picture('apps', other);
-      const ends = other.getByRole('button', { name: 'End the access of Growth chart' });
+      await reader.look('apps', other);
+      const ends = other.getByRole('button', { name: 'End access of Growth chart' });
       for (let left = await ends.count(); left > 0; left--) { // one for each time that the app was allowed
         await ends.first().click();
-        await other.waitForFunction((n) => document.querySelectorAll('button[aria-label^="End the access"]').length < n, left);
+        await other.waitForFunction((n) => document.querySelectorAll('button[aria-label^="End access"]').length < n, left);
       }
       await other.getByText('You have authorised no app').waitFor();
       await other.close();

@@ -5,6 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accessible } from './access.mjs';
 import { authenticator, openBrowser } from './browser.mjs';
 
 const pictures = process.env.FIELDSEAL_SCREENSHOTS;
@@ -18,9 +19,9 @@ export class Person {
   }
 
   // create makes the account; its person sets the password by the one-time link.
-  static async create(server, name, role, who) {
+  static async create(server, name, role, ...who) {
     const person = new Person(server, name);
-    await server.command('user', 'create', '--role', `role:${role}`, '--link', who, '--reason', 'browser session', person.account);
+    await server.command('user', 'create', '--role', `role:${role}`, ...who.flatMap((link) => ['--link', link]), '--reason', 'browser session', person.account);
     await person.open();
     await person.accept();
     return person;
@@ -31,8 +32,9 @@ export class Person {
     this.authenticator = await authenticator(this.page);
   }
 
-  // picture keeps what the person sees.
-  async picture(name, page = this.page) {
+  // look measures what the person sees, and keeps a picture of it.
+  async look(name, page = this.page) {
+    await accessible(page, name);
     if (!pictures) return;
     mkdirSync(pictures, { recursive: true });
     await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
@@ -56,8 +58,9 @@ export class Person {
 
   async accept() {
     const printed = await this.server.command('user', 'invite', '--reason', 'browser session', this.account);
-    await this.page.goto(printed.match(/https?:\/\/\S+/)[0]);
-    await this.picture('enrol');
+    this.link = printed.match(/https?:\/\/\S+/)[0];
+    await this.page.goto(this.link);
+    await this.look('enrol');
     await this.fill('New password', this.password);
     await this.fill('The same once more', this.password);
     await this.press('Set password');
@@ -68,21 +71,23 @@ export class Person {
   async login() {
     await this.fill('Name', this.name);
     await this.fill('Password', this.password);
-    await this.picture('login');
+    await this.look('login');
     await this.press('Sign in');
   }
 
   async logout() {
     await this.page.goto(`${this.server.issuer}/logout`);
+    await this.look('logout');
     await this.press('Sign out');
     await this.see('You are signed out');
+    await this.look('signed-out');
   }
 
   // pick chooses a patient of the picker.
   async pick(id) {
     await this.press('Search');
     await this.see('Found');
-    await this.picture('picker');
+    await this.look('picker');
     for (const choice = this.page.locator(`button[value="${id}"]`); !(await choice.count()); await this.see('Found')) await this.press('More');
     await this.page.locator(`button[value="${id}"]`).click();
   }

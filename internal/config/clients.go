@@ -66,7 +66,7 @@ func (o Options) checkClients(c *check) {
 	c.that(fine, "oauth-network-limit: want none, RATE or RATE/BURST, for example 1000/2000")
 	c.that(o.AccessLifetime >= time.Minute && o.AccessLifetime <= MaxAccessLifetime, "access-lifetime: between 1m and 1h")
 	c.that(o.RefreshLifetime >= time.Hour && o.RefreshLifetime <= MaxRefreshLifetime, "refresh-lifetime: between 1h and 8784h")
-	c.that(o.ConsentLifetime >= 0 && o.ConsentLifetime <= MaxConsentLifetime, "consent-lifetime: between 0 and 8784h")
+	c.that(o.ConsentLifetime == 0 || o.ConsentLifetime >= time.Hour && o.ConsentLifetime <= MaxConsentLifetime, "consent-lifetime: 0, or between 1h and 8784h")
 	c.that(o.DynamicRegistration == RegistrationOff || o.DynamicRegistration == RegistrationApproval, "dynamic-registration: off or approval")
 	_, ok := parseLimit(o.RateLimit)
 	c.that(ok, "rate-limit: want none, RATE or RATE/BURST, for example 50/200")

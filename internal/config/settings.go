@@ -154,7 +154,7 @@ func registerLimits(f *pflag.FlagSet, o *Options) {
 	f.StringVar(&o.OAuthNetworkLimit, "oauth-network-limit", DefaultOAuthNetworkLimit, "requests per second to the authorization server from one network (/24, /56), `RATE/BURST`; none for no limit")
 	f.DurationVar(&o.AccessLifetime, "access-lifetime", DefaultAccessLifetime, "how long access tokens of apps live, at most 1h")
 	f.DurationVar(&o.RefreshLifetime, "refresh-lifetime", DefaultRefreshLifetime, "how long an unused refresh token of offline_access lives, at most 8784h")
-	f.DurationVar(&o.ConsentLifetime, "consent-lifetime", DefaultConsentLifetime, "how long it is remembered what a user allowed an app, at most 8784h; 0 asks each time")
+	f.DurationVar(&o.ConsentLifetime, "consent-lifetime", DefaultConsentLifetime, "how long it is remembered what a user allowed an app, 1h to 8784h; 0 asks each time")
 	f.StringVar(&o.DynamicRegistration, "dynamic-registration", RegistrationOff, "clients that register themselves (RFC 7591): off, or approval, where they wait for an officer")
 	f.DurationVar(&o.IdempotencyTTL, "idempotency-ttl", DefaultIdempotencyTTL, "how long a repeated POST is known by its X-Idempotency-Key, at most 720h")
 	f.DurationVar(&o.RequestTimeout, "request-timeout", DefaultRequestTimeout, "deadline of one request")

@@ -115,6 +115,7 @@ func TestValidateRefuses(t *testing.T) {
 		"networks by a word":           {func(o *config.Options) { o.OAuthNetworkLimit = "many" }, "oauth-network-limit:"},
 		"access tokens that last":      {func(o *config.Options) { o.AccessLifetime = config.MaxAccessLifetime + 1 }, "access-lifetime:"},
 		"consent for ever":             {func(o *config.Options) { o.ConsentLifetime = config.MaxConsentLifetime + 1 }, "consent-lifetime:"},
+		"consent for a moment":         {func(o *config.Options) { o.ConsentLifetime = 1 }, "consent-lifetime:"},
 		"open registration":            {func(o *config.Options) { o.DynamicRegistration = "open" }, "dynamic-registration:"},
 		"refresh tokens for ever":      {func(o *config.Options) { o.RefreshLifetime = config.MaxRefreshLifetime + 1 }, "refresh-lifetime:"},
 		"keys that last":               {func(o *config.Options) { o.IdempotencyTTL = config.MaxIdempotencyTTL + 1 }, "idempotency-ttl:"},

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/fieldseal/fieldseal/authz/oauth"
 	"github.com/fieldseal/fieldseal/authz/smart"
@@ -161,7 +160,7 @@ type consentView struct {
 	Offers []offer
 	Host   string // where the app runs
 	Writes bool
-	Days   int // for which the answer is remembered
+	Kept   string // for how long the answer is remembered; empty: not at all
 }
 
 // consent shows what the app asks for, unless that was allowed before.
@@ -179,7 +178,7 @@ func (q *asking) consent(patient string, who person) (*oauth.Decision, error) {
 		return d, nil
 	}
 	c := consentView{asking: q, Form: q.prove(patient, claims.Scopes), Person: who, Offers: offers(claims.Scopes)}
-	c.Days = int(q.asked.Memory.Lifetime() / (24 * time.Hour))
+	c.Kept = long(q.asked.Memory.Lifetime())
 	c.Writes = slices.ContainsFunc(c.Offers, func(o offer) bool { return o.Changes })
 	if u, err := url.Parse(q.r.URL.Query().Get("redirect_uri")); err == nil {
 		c.Host = u.Host

@@ -270,3 +270,12 @@ func TestOnlyTheSameAppAndPersonAreRemembered(t *testing.T) {
 		t.Errorf("another record of the account: %s", got)
 	}
 }
+
+func TestConsentSaysHowLongItIsRemembered(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{0: "", time.Minute: "", time.Hour: "1 hour", 47 * time.Hour: "47 hours", 48 * time.Hour: "2 days", month: "30 days"} {
+		if got := long(d); got != want {
+			t.Errorf("%v: %q", d, got)
+		}
+	}
+}

@@ -3,7 +3,9 @@ package pages
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz/smart"
 )
@@ -160,4 +162,20 @@ func born(p person) string {
 		return ", " + f
 	}
 	return ""
+}
+
+// long says how long, in hours up to two days and in days from there on; nothing
+// for less than an hour.
+func long(d time.Duration) string {
+	n, unit := int(d/time.Hour), "hour"
+	switch {
+	case n == 0:
+		return ""
+	case n >= 48:
+		n, unit = n/24, "day"
+	}
+	if n != 1 {
+		unit += "s"
+	}
+	return strconv.Itoa(n) + " " + unit
 }
