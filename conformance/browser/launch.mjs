@@ -1,6 +1,7 @@
 // The SMART app of app/, whose library is fhirclient: launches, and what its
 // tokens open.
 import assert from 'node:assert/strict';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Person } from './person.mjs';
 
 const scope = 'launch/patient openid fhirUser offline_access patient/Patient.rs patient/Observation.rs patient/Condition.rs';
@@ -22,8 +23,19 @@ export async function app(server, site) {
   return { id, open: (person, more = {}) => person.page.goto(`${site.origin}/launch.html?${new URLSearchParams({ client: id, scope, iss: server.base, ...more })}`) };
 }
 
+// secret registers an app that keeps a secret, since public ones on the loopback
+// are asked about each time; its authorize is the address of a request.
+export async function secret(server, site) {
+  const name = 'secret-app';
+  await server.command('client', 'add', name, '--auth', 'client_secret_basic', '--name', 'Portal', '--redirect', `${site.origin}/portal`, '--scope', `${scope} patient/Encounter.rs`);
+  const challenge = createHash('sha256').update(randomBytes(32)).digest('base64url');
+  const authorize = (asked, prompt) =>
+    `${server.issuer}/authorize?${new URLSearchParams({ response_type: 'code', client_id: name, redirect_uri: `${site.origin}/portal`, state: randomUUID(), aud: server.base, scope: asked, code_challenge: challenge, code_challenge_method: 'S256', ...(prompt && { prompt }) })}`;
+  return { authorize };
+}
+
 // launches returns the steps of the app by name.
-export function launches(server, growth, reader, doctor, ehr) {
+export function launches(server, growth, portal, reader, doctor, ehr) {
   let granted;
   return {
     async 'app: standalone launch as a patient'() {
@@ -68,6 +80,17 @@ export function launches(server, growth, reader, doctor, ehr) {
       await reader.page.waitForFunction(() => document.title === 'Failed');
       assert.match(await reader.page.textContent('p'), /access_denied|declined/);
     },
+    async 'app: what was allowed is not asked again'() {
+      await reader.page.goto(portal.authorize(scope));
+      await reader.press('Allow');
+      await reader.page.waitForURL(/[?&]code=/);
+      await reader.page.goto(portal.authorize(scope.replace(' offline_access', ''), 'none'));
+      assert.ok(new URL(reader.page.url()).searchParams.get('code'), reader.page.url());
+      await reader.page.goto(portal.authorize(`${scope} patient/Encounter.rs`, 'none'));
+      assert.equal(new URL(reader.page.url()).searchParams.get('error'), 'consent_required');
+      await reader.page.goto(portal.authorize(scope, 'consent'));
+      await reader.seeButton('Allow');
+    },
     async 'app: wrong redirect'() {
       await growth.open(reader, { redirect: './other.html' });
       await reader.page.getByRole('heading', { level: 1 }).waitFor();
@@ -105,12 +128,14 @@ export function launches(server, growth, reader, doctor, ehr) {
       await other.goto(server.management);
       await other.getByText('Growth chart').first().waitFor();
       await reader.look('apps', other);
-      const ends = other.getByRole('button', { name: 'End access of Growth chart' });
-      for (let left = await ends.count(); left > 0; left--) { // one for each time that the app was allowed
+      const ends = other.getByRole('button', { name: /^End access of (Growth chart|Portal)$/ });
+      for (let left = await ends.count(); left > 0; left--) {
         await ends.first().click();
         await other.waitForFunction((n) => document.querySelectorAll('button[aria-label^="End access"]').length < n, left);
       }
       await other.getByText('You have authorised no app').waitFor();
+      await other.goto(portal.authorize(scope, 'none'));
+      assert.equal(new URL(other.url()).searchParams.get('error'), 'consent_required');
       await other.close();
       await reader.until(async () => (await get(reader, `Patient/${server.patient}`)).failed);
     },

@@ -11,7 +11,7 @@ import { demoServer } from '../client/server.mjs';
 import { accessibleStates, broken } from './access.mjs';
 import { factors } from './factor.mjs';
 import { keyboard } from './keyboard.mjs';
-import { app, launches } from './launch.mjs';
+import { app, launches, secret } from './launch.mjs';
 import { Person } from './person.mjs';
 import { rare } from './rare.mjs';
 import { launcher, service } from './service.mjs';
@@ -63,7 +63,7 @@ try {
   await reader.logout();
   await doctor.logout();
   const ehr = await launcher(server);
-  await run(launches(server, growth, reader, doctor, ehr));
+  await run(launches(server, growth, await secret(server, site), reader, doctor, ehr));
   const officer = await person('officer', 'security-officer', await create('Practitioner', 'Officer'));
   await run(factors(server, growth, officer));
   await run(keyboard(growth, officer));

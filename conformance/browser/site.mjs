@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const files = {
   '/': ['app/index.html', 'text/html'],
+  '/portal': ['app/portal.html', 'text/html'],
   '/launch.html': ['app/launch.html', 'text/html'],
   '/launch.js': ['app/launch.js', 'text/javascript'],
   '/app.js': ['app/app.js', 'text/javascript'],

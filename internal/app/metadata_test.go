@@ -6,13 +6,33 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"github.com/fieldseal/fieldseal/internal/config"
 )
 
 // The CapabilityStatement names the endpoints of the authorization server, and
-// they are there.
+// they are there; that of dynamic registration when it is on.
 func TestStatementNamesEndpointsThatAnswer(t *testing.T) {
 	t.Parallel()
-	a := open(t, t.TempDir())
+	for _, registration := range []string{config.RegistrationOff, config.RegistrationApproval} {
+		t.Run(registration, func(t *testing.T) {
+			t.Parallel()
+			cfg := settings(t, t.TempDir())
+			cfg.DynamicRegistration = registration
+			a, err := Open(t.Context(), cfg, base, quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = a.Close() })
+			namesEndpointsThatAnswer(t, a, registration == config.RegistrationApproval)
+		})
+	}
+}
+
+func namesEndpointsThatAnswer(t *testing.T, a *App, registers bool) {
+	if a.oauth.ConsentLifetime != config.DefaultConsentLifetime {
+		t.Errorf("consents are remembered for %v", a.oauth.ConsentLifetime)
+	}
 	ask := func(method, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		a.root.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
@@ -50,7 +70,10 @@ func TestStatementNamesEndpointsThatAnswer(t *testing.T) {
 			t.Errorf("%s is not there", e.URL)
 		}
 	}
-	if !named["token"] || !named["introspect"] || !named["revoke"] || named["register"] {
+	if w := ask(http.MethodPost, "/oauth/register"); (w.Code == http.StatusNotFound) == registers {
+		t.Errorf("registration: %d", w.Code)
+	}
+	if !named["token"] || !named["introspect"] || !named["revoke"] || named["register"] != registers {
 		t.Errorf("%v", named)
 	}
 }
