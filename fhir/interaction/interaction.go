@@ -153,6 +153,10 @@ type Call struct {
 	// IdempotencyKey makes a create, batch or transaction repeatable.
 	IdempotencyKey string
 
+	// Turn waits until a record beyond LargeRecord may be opened; nil does not
+	// wait. It may be called concurrently, and waits once.
+	Turn func(context.Context) error
+
 	traits   *authz.Traits // of the subject's roles; nil conceals
 	seed     string        // of the ids that belong to an idempotency key
 	together *together     // what the same commit writes; nil outside of a transaction

@@ -53,7 +53,7 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if err != nil {
 		return nil, s.refuse(ctx, ev, s.erased(ctx, g, resourceType, id, err))
 	}
-	mask, err := s.judge(ctx, g, st, version != "")
+	st, mask, err := s.readable(ctx, c, g, st, resourceType, id, version)
 	if err != nil {
 		return nil, s.refuse(ctx, ev, err)
 	}
@@ -75,6 +75,27 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 		return nil, failure(err)
 	}
 	return s.release(c, g, receipt, out)
+}
+
+// LargeRecord is a stored size in bytes beyond which a read waits for its turn:
+// what is made of a record on the way takes several times its size.
+const LargeRecord = 256 << 10
+
+// readable judges a version. A large one is loaded again when its turn has come,
+// so that those who wait hold nothing, and judged as it is then.
+func (s *Service) readable(ctx context.Context, c Call, g authz.Grant, st *sealed.Stored, resourceType, id, version string) (*sealed.Stored, maskSet, error) {
+	mask, err := s.judge(ctx, g, st, version != "")
+	if err != nil || len(st.Record.Body) <= LargeRecord || c.Turn == nil {
+		return st, mask, err
+	}
+	if err := c.Turn(ctx); err != nil {
+		return nil, 0, err
+	}
+	if st, err = s.load(ctx, resourceType, id, version); err != nil {
+		return nil, 0, s.erased(ctx, g, resourceType, id, err)
+	}
+	mask, err = s.judge(ctx, g, st, version != "")
+	return st, mask, err
 }
 
 // load fetches a version; an unreadable version number is as unknown as an

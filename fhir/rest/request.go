@@ -193,9 +193,18 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 			return nil, nil, false
 		}
 	} else { // a client that trickles is cut off (abuse 20); a Bundle has the server's read timeout
-		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
+		h.readSoon(c)
 	}
-	if body, err := readBody(c.Request, limit); err != nil {
+	grows := func() error { return nil }
+	if !r.bundle {
+		t := &turn{slots: h.large}
+		release, grows = t.done, func() error {
+			err := t.take(c.Request.Context())
+			h.readSoon(c)
+			return err
+		}
+	}
+	if body, err := readBody(c.Request, limit, grows); err != nil {
 		h.badBody(c, err)
 	} else if !r.sendsContent(c) {
 		return body, release, true
@@ -204,6 +213,10 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 	}
 	release()
 	return nil, nil, false
+}
+
+func (h *Handler) readSoon(c *gin.Context) {
+	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(max(h.Timeout, time.Second)))
 }
 
 var (
@@ -218,8 +231,9 @@ const firstRead = 256 << 10
 const maxPiece = 4 << 20
 
 // readBody reads at most limit bytes after decompression, so that a gzip bomb
-// costs no more than an honest body (abuse 9).
-func readBody(r *http.Request, limit int) ([]byte, error) {
+// costs no more than an honest body (abuse 9). It asks grows once before it holds
+// more than firstRead.
+func readBody(r *http.Request, limit int, grows func() error) ([]byte, error) {
 	if r.ContentLength > int64(limit) {
 		return nil, errBodyTooLarge
 	}
@@ -231,14 +245,14 @@ func readBody(r *http.Request, limit int) ([]byte, error) {
 	if r.ContentLength > 0 { // a length alone makes nobody reserve a limit's worth of memory
 		size = int(min(r.ContentLength, firstRead)) + 1
 	}
-	return readAll(in, size, limit)
+	return readAll(in, size, limit, grows)
 }
 
 // readAll reads to the end in pieces, size bytes first, so that what is refused
 // at its limit was never copied.
-func readAll(in io.Reader, size, limit int) ([]byte, error) {
+func readAll(in io.Reader, size, limit int, grows func() error) ([]byte, error) {
 	var full [][]byte
-	total, b := 0, make([]byte, 0, size)
+	total, b, asked := 0, make([]byte, 0, size), false
 	for {
 		n, err := in.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -252,14 +266,27 @@ func readAll(in io.Reader, size, limit int) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case len(b) == cap(b):
+			if asked, err = grown(total+len(b), asked, grows); err != nil {
+				return nil, err
+			}
 			full, total = append(full, b), total+len(b)
 			b = make([]byte, 0, min(2*cap(b), maxPiece))
 		}
 	}
 }
 
+// grown asks for leave when more than firstRead is going to be held.
+func grown(n int, asked bool, grows func() error) (bool, error) {
+	if asked || n < firstRead {
+		return asked, nil
+	}
+	return true, grows()
+}
+
 func (h *Handler) badBody(c *gin.Context, err error) {
 	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		h.failed(c, err)
 	case errors.Is(err, errBodyTooLarge):
 		c.Header("Connection", "close")
 		h.outcome(c, http.StatusRequestEntityTooLarge, "too-long", "the body exceeds the limit of this server")

@@ -92,6 +92,8 @@ type Handler struct {
 	engine  *gin.Engine
 	meter   *meter
 	budget  chan struct{}
+	large   chan struct{} // bodies beyond firstRead
+	opens   chan struct{} // large records that are read
 	limiter *limit.Limiter
 	open    map[string]bool // paths that need no token
 	spans   *trace.Registered
@@ -104,6 +106,7 @@ func New(o Options) *Handler {
 		panic("rest: a required part is missing")
 	}
 	h := &Handler{Options: o, meter: newMeter(), budget: make(chan struct{}, bundlesAtOnce(o.BundleBytes)),
+		large: make(chan struct{}, largeAtOnce(o.BodyBytes)), opens: make(chan struct{}, largeAtOnce(o.BodyBytes)),
 		limiter: limit.New(o.Limits), open: map[string]bool{openAPIPath: true}}
 	gin.SetMode(gin.ReleaseMode)
 	h.engine = gin.New()

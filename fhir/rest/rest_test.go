@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/fieldseal/fieldseal/authz/token"
 )
@@ -161,6 +162,41 @@ func TestContentCodingOfBodies(t *testing.T) { // RFC 9110 §8.4, abuse 1, 9
 	}
 }
 
+func free() error { return nil }
+
+// Many large bodies at once cannot make the server hold them all (abuse 20).
+func TestLargeBodiesWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	f := newFace(t, func(o *Options) { o.BodyBytes, o.Timeout = 4<<20, time.Nanosecond }) // a second, at least
+	large := `{"resourceType":"Binary","contentType":"text/plain","data":"` + strings.Repeat("YWJj", firstRead/4) + `"}`
+	h := f.Handler
+	for range cap(h.large) {
+		h.large <- struct{}{}
+	}
+	f.status(f.ask("POST", "/fhir/Binary", large), http.StatusServiceUnavailable, "no turn")
+	f.status(f.ask("POST", "/fhir/Patient", strings.Replace(person, `"id":"p1",`, "", 1)), http.StatusCreated, "a small body needs none")
+	<-h.large
+	for range 2 { // a turn is given back
+		f.status(f.ask("POST", "/fhir/Binary", large), http.StatusCreated, "a turn")
+	}
+	if len(h.large) != cap(h.large)-1 {
+		t.Errorf("%d of %d turns are taken", len(h.large), cap(h.large))
+	}
+	f.status(f.ask("PUT", "/fhir/Binary/b", strings.Replace(large, `"contentType"`, `"id":"b","contentType"`, 1)), http.StatusCreated, "put")
+	for range cap(h.opens) {
+		h.opens <- struct{}{}
+	}
+	f.status(f.ask("GET", "/fhir/Binary/b", ""), http.StatusServiceUnavailable, "no turn to read")
+	f.status(f.ask("GET", "/fhir/Binary/none", ""), http.StatusNotFound, "what is not there needs none")
+	<-h.opens
+	for _, accept := range []string{"text/plain", "application/fhir+json"} {
+		f.status(f.ask("GET", "/fhir/Binary/b", "", "Accept", accept), http.StatusOK, accept)
+	}
+	if len(h.opens) != cap(h.opens)-1 {
+		t.Errorf("%d of %d turns to read are taken", len(h.opens), cap(h.opens))
+	}
+}
+
 func TestBodiesInPiecesKeepTheirBytes(t *testing.T) {
 	t.Parallel()
 	want := make([]byte, 100_000)
@@ -170,7 +206,7 @@ func TestBodiesInPiecesKeepTheirBytes(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 17, 48, 100, 99_999, 100_000} {
 		for name, in := range map[string]io.Reader{"whole": bytes.NewReader(want[:n]), "by byte": iotest.OneByteReader(bytes.NewReader(want[:n])),
 			"end with data": iotest.DataErrReader(bytes.NewReader(want[:n]))} {
-			got, err := readAll(in, 16, 99_999)
+			got, err := readAll(in, 16, 99_999, free)
 			if n > 99_999 {
 				if !errors.Is(err, errBodyTooLarge) || got != nil {
 					t.Errorf("%d bytes, %s: %v", n, name, err)
@@ -182,7 +218,7 @@ func TestBodiesInPiecesKeepTheirBytes(t *testing.T) {
 			}
 		}
 	}
-	if _, err := readAll(iotest.ErrReader(io.ErrUnexpectedEOF), 16, 99); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := readAll(iotest.ErrReader(io.ErrUnexpectedEOF), 16, 99, free); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 }

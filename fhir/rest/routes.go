@@ -210,6 +210,9 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		h.traced(c)
 		cancel := h.deadline(c, r)
 		defer cancel()
+		opens := &turn{slots: h.opens}
+		defer opens.done()
+		call.Turn = opens.take
 		var body []byte
 		if method := c.Request.Method; method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 			var release func()
