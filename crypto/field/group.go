@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/fieldseal/fieldseal/crypto/keyring"
 )
@@ -147,6 +148,7 @@ func (c *Cipher) openSlot(w *work, a cipher.AEAD, class Class, slot uint32, r *r
 	}
 	c.observe(opOpen, class)
 	from = len(w.plain)
+	w.plain = slices.Grow(w.plain, len(ct)) // GCM would make room for this one only, and copy all before it
 	plain, err := a.Open(w.plain, w.nonce(a, slot), ct, w.aad)
 	if err != nil {
 		return 0, ErrCorrupt
