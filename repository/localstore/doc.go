@@ -30,7 +30,7 @@
 // 256 of them.
 //
 // Memory. Bounded by Options: three memtables (96 MiB by default, only while
-// writers are faster than the disk), the block cache (64 MiB), a few KiB for
+// writers are faster than the disk), the block cache (256 MiB when full), a few KiB for
 // each of up to 1000 open table files, one batch for each caller of Commit and
 // one page for each caller of Find. An OR of 500 tokens reads ahead up to 64
 // entries of each, 256 KiB.

@@ -14,8 +14,10 @@ const (
 	DefaultMinFree = 512 << 20
 	// DefaultBallast holds one flush of all memtables.
 	DefaultBallast = 32 << 20
-	// DefaultBlockCache keeps an idle server far below 200 MB.
-	DefaultBlockCache = 64 << 20
+	// DefaultBlockCache holds what some million ids lead to, 30 MB each, beside
+	// the blocks that are read in passing. It is allocated as it fills: an idle
+	// server stays far below 200 MB.
+	DefaultBlockCache = 256 << 20
 	// DefaultMemTable holds some six thousand resources with thirty tokens: of
 	// what an import writes, each byte is then rewritten about three times. It
 	// bounds the log that a restart replays.
