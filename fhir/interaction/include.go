@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fieldseal/fieldseal/audit"
 	"github.com/fieldseal/fieldseal/authz"
@@ -56,6 +57,7 @@ func (x *finder) includeParameters(in search.Include, source string) []*search.P
 type inclusion struct {
 	*finder
 	seen  map[repository.Key]bool // matches and included
+	names map[string]bool         // canonicals that were followed
 	hits  []hit
 	fresh []hit // found in the round under way
 }
@@ -67,7 +69,7 @@ func (x *finder) include(ctx context.Context, _ *audit.Event, q *search.Search, 
 	if len(q.Includes) == 0 || len(matches) == 0 {
 		return nil, nil
 	}
-	n := &inclusion{finder: x, seen: map[repository.Key]bool{}}
+	n := &inclusion{finder: x, seen: map[repository.Key]bool{}, names: map[string]bool{}}
 	for _, h := range matches {
 		n.seen[h.stored.Record.Key] = true
 	}
@@ -119,6 +121,10 @@ func (n *inclusion) targets(ctx context.Context, in search.Include, p *search.Pa
 	}
 	var failed error
 	n.Catalog.Extract(p, tree, func(v *search.Value) bool {
+		if v.URL != "" && p.Canonical() {
+			failed = n.named(ctx, in, p, v.URL)
+			return failed == nil
+		}
 		if v.ID == "" || in.Target != "" && v.Type != in.Target || !n.Definitions.IsResource(v.Type) {
 			return true
 		}
@@ -191,11 +197,23 @@ func (n *inclusion) referring(ctx context.Context, in search.Include, sources []
 }
 
 func (n *inclusion) referringTo(ctx context.Context, in search.Include, p *search.Parameter, sources []hit) error {
-	c := &search.Condition{Name: p.Code, Parameter: p}
+	c, called := &search.Condition{Name: p.Code, Parameter: p}, canonicals{}
 	for _, h := range sources {
 		typ := h.stored.Record.Key.Type
-		if (in.Target == "" || in.Target == typ) && p.LeadsTo(typ) {
-			c.Operands = append(c.Operands, search.Operand{Type: typ, ID: h.stored.Head.ID})
+		if in.Target != "" && in.Target != typ || !p.LeadsTo(typ) {
+			continue
+		}
+		c.Operands = append(c.Operands, search.Operand{Type: typ, ID: h.stored.Head.ID})
+		if !slices.Contains(p.Targets, typ) || !p.Canonical() {
+			continue
+		}
+		url, version, err := n.canonicalOf(ctx, h)
+		if err != nil {
+			return err
+		}
+		if url != "" {
+			c.Operands = append(c.Operands, search.Operand{URL: url})
+			called[url] = append(called[url], version)
 		}
 	}
 	if len(c.Operands) == 0 {
@@ -204,7 +222,7 @@ func (n *inclusion) referringTo(ctx context.Context, in search.Include, p *searc
 	var failed error
 	e := &search.Expression{Type: p.Resource, Conditions: []*search.Condition{c}}
 	err := n.find(ctx, e, field.ClassSet(0), "", func() int { return candidatePage }, func(h hit, _ string) bool {
-		if key := h.stored.Record.Key; !n.seen[key] {
+		if key := h.stored.Record.Key; !n.seen[key] && (len(called) == 0 || n.name(called, p, h.tree)) {
 			n.seen[key] = true
 			failed = n.add(ctx, h.stored)
 		}

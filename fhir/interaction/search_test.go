@@ -393,3 +393,37 @@ func TestElementsKeepWhatIsRequired(t *testing.T) {
 		}
 	}
 }
+
+// A canonical leads to what has the url, in the version that it names or in any
+// (R4 references.html#canonical).
+func TestIncludesFollowCanonicals(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	for id, version := range map[string]string{"q1": "1", "q2": "2"} {
+		p.put("Questionnaire", id, `{"resourceType":"Questionnaire","id":"`+id+`","url":"http://e.org/q","version":"`+version+`","status":"draft"}`)
+	}
+	p.put("Questionnaire", "other", `{"resourceType":"Questionnaire","id":"other","url":"http://e.org/other","status":"draft"}`)
+	for id, names := range map[string]string{"any": "http://e.org/q", "one": "http://e.org/q|1", "none": "http://e.org/q|3", "far": "http://e.org/far"} {
+		p.put("QuestionnaireResponse", id, `{"resourceType":"QuestionnaireResponse","id":"`+id+`","questionnaire":"`+names+`","status":"completed"}`)
+	}
+	for target, want := range map[string]string{
+		"QuestionnaireResponse?_id=any&_include=QuestionnaireResponse:questionnaire":                "Questionnaire/q1 Questionnaire/q2",
+		"QuestionnaireResponse?_id=one&_include=QuestionnaireResponse:questionnaire:Questionnaire":  "Questionnaire/q1",
+		"QuestionnaireResponse?_id=one&_include=*":                                                  "Questionnaire/q1",
+		"QuestionnaireResponse?_id=none,far&_include=QuestionnaireResponse:questionnaire":           "",
+		"Questionnaire?_id=q1&_revinclude=QuestionnaireResponse:questionnaire":                      "QuestionnaireResponse/any QuestionnaireResponse/one",
+		"Questionnaire?_id=q2&_revinclude=QuestionnaireResponse:questionnaire":                      "QuestionnaireResponse/any",
+		"Questionnaire?_id=other&_revinclude=QuestionnaireResponse:questionnaire":                   "",
+		"Questionnaire?_id=q2&_revinclude=*&_elements=status":                                       "QuestionnaireResponse/any",
+		"QuestionnaireResponse?_id=one&_include=QuestionnaireResponse:questionnaire&_summary=count": "",
+	} {
+		a, err := p.ask(p.as("clinician"), target)
+		p.must(err)
+		ids, _ := p.entries(a.Body())
+		ids = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, target[:strings.IndexByte(target, '?')]+"/") })
+		slices.Sort(ids)
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s: %s, want %s", target, got, want)
+		}
+	}
+}

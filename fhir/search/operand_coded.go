@@ -111,7 +111,7 @@ func (p *operandParser) parseReference(s string) (Operand, string) {
 func (p *operandParser) parseURL(text string) (Operand, string) {
 	typ, id, versioned, local := localURL(text, p.bases)
 	switch {
-	case local && p.parameter.canonical(): // a name, wherever it seems to point
+	case local && p.parameter.Canonical(): // a name, wherever it seems to point
 		return Operand{URL: text}, ""
 	case local && versioned:
 		return Operand{}, "a reference in a search names no version"

@@ -34,9 +34,9 @@ func (p *Parameter) readsIdentifier() bool {
 	return slices.ContainsFunc(p.program.leaves, func(l *leaf) bool { return l.typ.Name == "Identifier" })
 }
 
-// canonical reports whether the parameter reads canonicals and URIs only, which
+// Canonical reports whether the parameter reads canonicals and URIs only, which
 // name a resource by its url and not by its place.
-func (p *Parameter) canonical() bool {
+func (p *Parameter) Canonical() bool {
 	return !slices.ContainsFunc(p.program.leaves, func(l *leaf) bool { return l.typ.Name != "canonical" && l.typ.Name != "uri" })
 }
 

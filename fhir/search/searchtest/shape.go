@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/fieldseal/fieldseal/fhir/definition"
 )
 
 // include is what _include and _revinclude add to the matches (R4
@@ -50,7 +52,7 @@ func (w *World) followed(reverse bool, value string, sources []string) (refs []s
 			if sp.Type != "reference" || sp.Expression == "" || code != "" && code != "*" && sp.Code != code {
 				continue
 			}
-			for _, to := range w.targets(r, sp.Code) {
+			for _, to := range append(w.targets(r, sp.Code), w.named(r, sp)...) {
 				switch {
 				case target != "" && !strings.HasPrefix(to, target+"/"):
 				case !reverse:
@@ -58,6 +60,23 @@ func (w *World) followed(reverse bool, value string, sources []string) (refs []s
 				case slices.Contains(sources, to):
 					refs = append(refs, ref)
 				}
+			}
+		}
+	}
+	return refs
+}
+
+// named are the resources that the canonicals of a parameter name by their url
+// (R4 references.html#canonical).
+func (w *World) named(r *Resource, sp *definition.SearchParameter) (refs []string) {
+	for _, e := range w.elements(r, sp.Code) {
+		if e.typ.Name == "Reference" || e.text("resourceType") != "" {
+			continue
+		}
+		for _, to := range w.All() {
+			url, version := textOf(to.root["url"]), textOf(to.root["version"])
+			if have := textOf(e.value); url != "" && slices.Contains(sp.Target, to.Type) && (have == url || have == url+"|"+version) {
+				refs = append(refs, to.Ref)
 			}
 		}
 	}
