@@ -153,9 +153,8 @@ type Call struct {
 	// IdempotencyKey makes a create, batch or transaction repeatable.
 	IdempotencyKey string
 
-	// Turn waits until a record beyond LargeRecord may be opened; nil does not
-	// wait. It may be called concurrently, and waits once.
-	Turn func(context.Context) error
+	// Turn is the place among those that read large records; nil needs none.
+	Turn Turn
 
 	traits   *authz.Traits // of the subject's roles; nil conceals
 	seed     string        // of the ids that belong to an idempotency key
@@ -165,6 +164,13 @@ type Call struct {
 	room *allowance // of the answer
 	// taken are the stamps of its writes.
 	taken *taken
+}
+
+// Turn is the place of one request among those that read large records. It may be
+// used concurrently; Take waits once, Done gives the place back early.
+type Turn interface {
+	Take(ctx context.Context) error
+	Done()
 }
 
 // maxAttempts bounds how often a write without precondition is tried again

@@ -46,7 +46,15 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 	if version != "" && c.conceals() { // no version has a number for this caller
 		return nil, s.refuse(ctx, ev, repository.ErrNotFound)
 	}
+	if c.Turn != nil && resourceType == "Binary" { // whether it is large is known too late
+		if err := c.Turn.Take(ctx); err != nil {
+			return nil, s.refuse(ctx, ev, err)
+		}
+	}
 	st, err := s.load(ctx, resourceType, id, version)
+	if c.Turn != nil && (err != nil || len(st.Record.Body) <= LargeRecord) {
+		c.Turn.Done()
+	}
 	if body := s.official(g, resourceType, id, version); body != nil && errors.Is(err, repository.ErrNotFound) {
 		return s.answerOfficial(ctx, c, g, ev, body)
 	}
@@ -82,13 +90,14 @@ func (s *Service) readOne(ctx context.Context, c Call, kind trace.Interaction, s
 const LargeRecord = 256 << 10
 
 // readable judges a version. A large one is loaded again when its turn has come,
-// so that those who wait hold nothing, and judged as it is then.
+// so that those who wait hold nothing, and judged as it is then. A Binary had its
+// turn before.
 func (s *Service) readable(ctx context.Context, c Call, g authz.Grant, st *sealed.Stored, resourceType, id, version string) (*sealed.Stored, maskSet, error) {
 	mask, err := s.judge(ctx, g, st, version != "")
-	if err != nil || len(st.Record.Body) <= LargeRecord || c.Turn == nil {
+	if err != nil || len(st.Record.Body) <= LargeRecord || c.Turn == nil || resourceType == "Binary" {
 		return st, mask, err
 	}
-	if err := c.Turn(ctx); err != nil {
+	if err := c.Turn.Take(ctx); err != nil {
 		return nil, 0, err
 	}
 	if st, err = s.load(ctx, resourceType, id, version); err != nil {

@@ -198,8 +198,8 @@ func (h *Handler) body(c *gin.Context, r route) (body []byte, release func(), ok
 	grows := func() error { return nil }
 	if !r.bundle {
 		t := &turn{slots: h.large}
-		release, grows = t.done, func() error {
-			err := t.take(c.Request.Context())
+		release, grows = t.Done, func() error {
+			err := t.Take(c.Request.Context())
 			h.readSoon(c)
 			return err
 		}

@@ -187,11 +187,14 @@ func TestLargeBodiesWaitForTheirTurn(t *testing.T) {
 		h.opens <- struct{}{}
 	}
 	f.status(f.ask("GET", "/fhir/Binary/b", ""), http.StatusServiceUnavailable, "no turn to read")
-	f.status(f.ask("GET", "/fhir/Binary/none", ""), http.StatusNotFound, "what is not there needs none")
+	f.status(f.ask("GET", "/fhir/Patient/none", ""), http.StatusNotFound, "what is small needs none")
 	<-h.opens
 	for _, accept := range []string{"text/plain", "application/fhir+json"} {
 		f.status(f.ask("GET", "/fhir/Binary/b", "", "Accept", accept), http.StatusOK, accept)
 	}
+	f.status(f.ask("GET", "/fhir/Binary/none", ""), http.StatusNotFound, "unknown")
+	f.status(f.ask("PUT", "/fhir/Basic/b", `{"resourceType":"Basic","id":"b","code":{"text":"x"},"extension":[`+strings.TrimSuffix(strings.Repeat(`{"url":"urn:x","valueString":"`+strings.Repeat("y", 200_000)+`"},`, 2), ",")+`]}`), http.StatusCreated, "a large one of another type")
+	f.status(f.ask("GET", "/fhir/Basic/b", ""), http.StatusOK, "a large one of another type")
 	if len(h.opens) != cap(h.opens)-1 {
 		t.Errorf("%d of %d turns to read are taken", len(h.opens), cap(h.opens))
 	}

@@ -211,8 +211,8 @@ func (h *Handler) handle(r route) gin.HandlerFunc {
 		cancel := h.deadline(c, r)
 		defer cancel()
 		opens := &turn{slots: h.opens}
-		defer opens.done()
-		call.Turn = opens.take
+		defer opens.Done()
+		call.Turn = opens
 		var body []byte
 		if method := c.Request.Method; method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 			var release func()

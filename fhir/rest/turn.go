@@ -20,7 +20,8 @@ type turn struct {
 	taken bool
 }
 
-func (t *turn) take(ctx context.Context) error {
+// Take waits for the place.
+func (t *turn) Take(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.taken {
@@ -35,8 +36,8 @@ func (t *turn) take(ctx context.Context) error {
 	}
 }
 
-// done gives the place back when the answer has been sent.
-func (t *turn) done() {
+// Done gives the place back: when the answer has been sent, or when it is small.
+func (t *turn) Done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.taken {
