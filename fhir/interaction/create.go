@@ -129,7 +129,11 @@ func (s *Service) decideWrite(ctx context.Context, c Call, ev *audit.Event, acti
 	if resourceType == auditEvent {
 		return authz.Grant{}, fail(Denied, nil, "AuditEvent is written by the server alone")
 	}
-	return s.decide(ctx, c, ev, action, resourceType)
+	g, err := s.decide(ctx, c, ev, action, resourceType)
+	if isDenied(err) && c.traits != nil && c.traits.Project != "" {
+		err = fail(Denied, err, "a caller who sees ids under pseudonyms reads and searches only")
+	}
+	return g, err
 }
 
 // newID is a random UUID (RFC 9562 §5.4), which is a FHIR id.

@@ -214,3 +214,37 @@ func TestRawAndForeignIdsAreUnknownToAProject(t *testing.T) {
 		p.refused(a, err, Denied)
 	}
 }
+
+// Whoever sees pseudonyms writes nothing, by any way, and is told why.
+func TestCallersUnderPseudonymsWriteNothing(t *testing.T) {
+	t.Parallel()
+	p := study(t)
+	c := p.as("study")
+	id, before := p.pseudonymOf(c, "raw-pat-1"), p.stored()
+	body := []byte(`{"resourceType":"Patient","id":"` + id + `"}`)
+	for name, write := range map[string]func() (*Answer, error){
+		"create": func() (*Answer, error) {
+			return p.Create(t.Context(), c, "Patient", []byte(`{"resourceType":"Patient"}`))
+		},
+		"update":       func() (*Answer, error) { return p.Update(t.Context(), c, "Patient", id, body) },
+		"update where": func() (*Answer, error) { return p.UpdateWhere(t.Context(), c, "Patient", "_id="+id, body) },
+		"patch":        func() (*Answer, error) { return p.Patch(t.Context(), c, "Patient", id, JSONPatchMedia, []byte(`[]`)) },
+		"delete":       func() (*Answer, error) { return p.Delete(t.Context(), c, "Patient", id) },
+		"delete where": func() (*Answer, error) { return p.DeleteWhere(t.Context(), c, "Patient", "_id="+id) },
+		"$meta-add": func() (*Answer, error) {
+			return p.Operate(t.Context(), c, Invocation{Code: "meta-add", Type: "Patient", ID: id, Body: []byte(`{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"code":"t"}]}}]}`)})
+		},
+		"transaction": func() (*Answer, error) {
+			return p.Bundle(t.Context(), c, []byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/`+id+`"}}]}`))
+		},
+	} {
+		a, err := write()
+		p.refused(a, err, Denied)
+		if err != nil && !strings.Contains(failure(err).Error()+fmt.Sprint(failure(err).Issues), "reads and searches only") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if p.stored() != before {
+		t.Error("something was written")
+	}
+}
