@@ -9,6 +9,7 @@ package fieldtest
 import (
 	"encoding/binary"
 	"encoding/json"
+	"sync"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/crypto/field"
@@ -19,14 +20,19 @@ import (
 const formatNull = 0xF0
 
 // InsecureNull has the methods of *field.Cipher and encrypts nothing.
-type InsecureNull struct{ table *field.Table }
+type InsecureNull struct {
+	table *field.Table
+	// heads remembers what was decoded, so that decoding JSON does not pass for
+	// the cost of a cipher that does nothing: string → field.Head.
+	heads sync.Map
+}
 
 // NewInsecureNull panics outside of tests.
 func NewInsecureNull(t *field.Table) *InsecureNull {
 	if !testing.Testing() {
 		panic("fieldtest: the null cipher exists for tests only")
 	}
-	return &InsecureNull{t}
+	return &InsecureNull{table: t}
 }
 
 // Seal stores head and resource as they are.
@@ -51,7 +57,14 @@ func (n *InsecureNull) OpenHead(_ field.Binding, _ field.Keys, body []byte) (h f
 	if err != nil {
 		return h, err
 	}
-	return h, json.Unmarshal(head, &h)
+	if known, ok := n.heads.Load(string(head)); ok {
+		return known.(field.Head), nil
+	}
+	if err := json.Unmarshal(head, &h); err != nil {
+		return h, err
+	}
+	n.heads.Store(string(head), h)
+	return h, nil
 }
 
 func split(body []byte) (head, doc []byte, err error) {
