@@ -1,6 +1,7 @@
 package interaction
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ const settleLimit = 2 * time.Second
 // and have not ended. A stamp is drawn before the commit, so a time is only
 // settled, with nothing below it still to come, when these have ended.
 type underway struct {
+	limit   time.Duration // of settle; zero is settleLimit
 	mu      sync.Mutex
 	open    map[repository.Stamp]struct{}
 	ended   chan struct{} // closed when a write ends, nil while nobody waits
@@ -62,7 +64,7 @@ func (u *underway) end(t *taken) {
 // settle waits until no write below the stamp is under way, or the limit has
 // passed.
 func (u *underway) settle(ctx context.Context, below repository.Stamp) error {
-	limit := time.NewTimer(settleLimit)
+	limit := time.NewTimer(cmp.Or(u.limit, settleLimit))
 	defer limit.Stop()
 	for {
 		ended := u.unsettled(below)

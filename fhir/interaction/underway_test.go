@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fieldseal/fieldseal/repository"
 )
@@ -38,6 +40,7 @@ func TestSortedPagesWaitForWritesUnderWay(t *testing.T) {
 	p := newShop(t)
 	store := &heldStore{Store: p.Store, arrived: make(chan struct{})}
 	p.Store = store
+	p.underway.limit = time.Minute // the machine may be busy
 	text := func(id string, value int) string {
 		return fmt.Sprintf(`{"resourceType":"Observation","id":%q,"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/p1"},"valueQuantity":{"value":%d}}`, id, value)
 	}
@@ -77,6 +80,24 @@ func TestSortedPagesWaitForWritesUnderWay(t *testing.T) {
 	if n := p.underway.unended(); n != 0 {
 		t.Errorf("%d writes have not ended", n)
 	}
+}
+
+// TestSettlingEndsAtItsLimit: a write that hangs does not hold up searches.
+func TestSettlingEndsAtItsLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		u := underway{open: map[repository.Stamp]struct{}{5: {}}}
+		began := time.Now()
+		if err := u.settle(t.Context(), 5); err != nil || time.Since(began) != 0 {
+			t.Errorf("nothing is below: %v after %s", err, time.Since(began))
+		}
+		if err := u.settle(t.Context(), 6); err != nil || time.Since(began) != settleLimit {
+			t.Errorf("a write that hangs: %v after %s", err, time.Since(began))
+		}
+		if n := u.waiters(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
 }
 
 func (u *underway) waiters() int {
