@@ -38,6 +38,7 @@ func httpClient(conf *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout: patience,
 		Transport: &http.Transport{DisableCompression: true, TLSClientConfig: conf, MaxIdleConnsPerHost: 64,
+			IdleConnTimeout:   5 * time.Second, // earlier than the server's, which would race with a request
 			ForceAttemptHTTP2: conf != nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -105,7 +105,9 @@ func launch(dir string, client *http.Client, args ...string) (*server, error) {
 
 func spawn(dir string, args ...string) *server {
 	s := &server{dir: dir, stdout: &capture{}, stderr: &capture{}, done: make(chan struct{}), client: httpClient(nil)}
-	args = append([]string{"serve", "--data", dir, "--metrics="}, args...)
+	// What the machine may take for a request and for the last ones; tests of
+	// these limits name their own behind it.
+	args = append([]string{"serve", "--data", dir, "--metrics=", "--request-timeout", patience.String(), "--drain-timeout", patience.String()}, args...)
 	s.cmd = exec.Command(binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = s.stdout, s.stderr, environment(args)
 	return s
