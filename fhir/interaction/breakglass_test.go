@@ -21,7 +21,7 @@ import (
 func emergencyWard(t *testing.T) *shop {
 	p := newShop(t)
 	for _, id := range []string{"p1", "p2"} {
-		p.put("Patient", id, strings.Replace(strings.Replace(patient, `"p1"`, `"`+id+`"`, 1), "4711", "mrn-"+id, 1))
+		p.put("Patient", id, strings.Replace(strings.Replace(patient, `"p1"`, `"`+id+`"`, 1), "m4711", "mrn-"+id, 1))
 		p.put("Observation", "o-"+id, `{"resourceType":"Observation","id":"o-`+id+`","status":"final","code":{"text":"c"},"subject":{"reference":"Patient/`+id+`"},"valueString":"seen-`+id+`"}`)
 	}
 	return p

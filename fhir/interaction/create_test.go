@@ -8,7 +8,7 @@ import (
 )
 
 // unnamed is a body without an id.
-const unnamed = `{"resourceType":"Patient","identifier":[{"system":"urn:mrn","value":"4711"}]}`
+const unnamed = `{"resourceType":"Patient","identifier":[{"system":"urn:mrn","value":"m4711"}]}`
 
 func (p *shop) createIf(role, criteria, body string) (*Answer, error) {
 	c := p.as(role)
@@ -21,17 +21,17 @@ func (p *shop) createIf(role, criteria, body string) (*Answer, error) {
 func TestConditionalCreate(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
-	first := must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|4711", unnamed) })
-	again := must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|4711", unnamed) })
+	first := must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|m4711", unnamed) })
+	again := must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|m4711", unnamed) })
 	if first.Status() != http.StatusCreated || again.Status() != http.StatusOK || again.Location() != first.Location() || p.stored() != 1 {
 		t.Errorf("%d %s, then %d %s; %d versions", first.Status(), first.Location(), again.Status(), again.Location(), p.stored())
 	}
 	must(p, func() (*Answer, error) { return p.createIf("integration", "", unnamed) })
-	a, err := p.createIf("integration", "identifier=urn:mrn|4711", unnamed)
+	a, err := p.createIf("integration", "identifier=urn:mrn|m4711", unnamed)
 	p.refused(a, err, Precondition)
 	_, err = p.Delete(t.Context(), p.as("integration"), "Patient", strings.Split(first.Location(), "/")[1])
 	p.must(err)
-	again = must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|4711", unnamed) })
+	again = must(p, func() (*Answer, error) { return p.createIf("integration", "identifier=urn:mrn|m4711", unnamed) })
 	if again.Status() != http.StatusOK || again.Location() == first.Location() {
 		t.Error("a deleted resource counts as a match")
 	}
@@ -42,7 +42,7 @@ func TestConditionalCreateIsNoOracle(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
 	p.put("Patient", "p1", patient)
-	for _, value := range []string{"4711", "none"} {
+	for _, value := range []string{"m4711", "none"} {
 		a, err := p.createIf("clerk", "identifier=urn:mrn|"+value, `{"resourceType":"Patient"}`)
 		p.refused(a, err, Denied)
 	}
@@ -59,7 +59,7 @@ func TestConditionalCreateIsNoOracle(t *testing.T) {
 // the condition is guarded by its identifier or by the type (decision 29).
 func TestRacingConditionalCreates(t *testing.T) {
 	t.Parallel()
-	for name, criteria := range map[string]string{"identifier": "identifier=urn:mrn|4711", "another criterion": "family=Muster"} {
+	for name, criteria := range map[string]string{"identifier": "identifier=urn:mrn|m4711", "another criterion": "family=Muster"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newShop(t)

@@ -15,18 +15,18 @@ func TestUpdateUnderAMaskErasesNothingHidden(t *testing.T) {
 	clerk := p.as("clerk")
 	seen, err := p.Read(t.Context(), clerk, "Patient", "p1")
 	p.must(err)
-	if bytes.Contains(seen.Body(), []byte("4711")) {
+	if bytes.Contains(seen.Body(), []byte("m4711")) {
 		t.Fatal("the clerk sees identifiers")
 	}
 	clerk.IfMatch = seen.ETag()
 	a, err := p.Update(t.Context(), clerk, "Patient", "p1", bytes.Replace(seen.Body(), []byte("Organization/o1"), []byte("Organization/o2"), 1))
 	p.must(err)
-	if bytes.Contains(a.Body(), []byte("4711")) {
+	if bytes.Contains(a.Body(), []byte("m4711")) {
 		t.Error("the answer shows what the mask hides")
 	}
 	full, err := p.Read(t.Context(), p.as("clinician"), "Patient", "p1")
 	p.must(err)
-	for _, want := range []string{"4711", "Muster", "Organization/o2"} {
+	for _, want := range []string{"m4711", "Muster", "Organization/o2"} {
 		if !bytes.Contains(full.Body(), []byte(want)) {
 			t.Errorf("%s is gone", want)
 		}
@@ -45,7 +45,7 @@ func TestMaskedCallerCannotWriteHiddenElements(t *testing.T) {
 	a, err = p.Update(t.Context(), clerk, "Patient", "p1", []byte(patient))
 	p.refused(a, err, Denied)
 	p.put("Patient", "p1", patient)
-	forged := []byte(strings.Replace(patient, "4711", "0815", 1))
+	forged := []byte(strings.Replace(patient, "m4711", "0815", 1))
 	a, err = p.Update(t.Context(), clerk, "Patient", "p1", forged)
 	p.refused(a, err, Denied)
 	_, err = p.Delete(t.Context(), p.as("integration"), "Patient", "p1")
@@ -77,12 +77,12 @@ func TestSearchByHiddenElementIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
 	p.put("Patient", "p1", patient)
-	for _, query := range []string{"identifier=urn:mrn|4711", "identifier=nothing"} {
+	for _, query := range []string{"identifier=urn:mrn|m4711", "identifier=nothing"} {
 		a, err := p.Search(t.Context(), p.as("clerk"), "Patient", query)
 		p.refused(a, err, Denied)
 	}
 	clerk := p.as("clerk")
-	clerk.IfNoneExist = "identifier=urn:mrn|4711"
+	clerk.IfNoneExist = "identifier=urn:mrn|m4711"
 	a, err := p.Create(t.Context(), clerk, "Patient", []byte(`{"resourceType":"Patient","gender":"male"}`))
 	p.refused(a, err, Denied)
 }

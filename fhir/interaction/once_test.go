@@ -66,10 +66,10 @@ func TestKeyOfAnotherRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
 	must(p, func() (*Answer, error) { return p.createOnce("integration", keyOne, unnamed) })
-	a, err := p.createOnce("integration", keyOne, strings.Replace(unnamed, "4711", "4712", 1))
+	a, err := p.createOnce("integration", keyOne, strings.Replace(unnamed, "m4711", "m4712", 1))
 	p.refused(a, err, Unprocessable)
 	c := p.as("integration")
-	c.IdempotencyKey, c.IfNoneExist = keyOne, "identifier=urn:mrn|4711"
+	c.IdempotencyKey, c.IfNoneExist = keyOne, "identifier=urn:mrn|m4711"
 	a, err = p.Create(t.Context(), c, "Patient", []byte(unnamed))
 	p.refused(a, err, Unprocessable)
 	for _, key := range []string{strings.Repeat("k", 256), "with space", "with\nline", "ümlaut", "\x00"} {
@@ -145,7 +145,7 @@ func TestKeysExpire(t *testing.T) {
 	first := must(p, func() (*Answer, error) { return p.createOnce("integration", keyOne, unnamed) })
 	p.ReplayLife = time.Hour
 	second := must(p, func() (*Answer, error) {
-		return p.createOnce("integration", keyOne, strings.Replace(unnamed, "4711", "4712", 1))
+		return p.createOnce("integration", keyOne, strings.Replace(unnamed, "m4711", "m4712", 1))
 	})
 	if second.Replay() || second.Location() == first.Location() || len(p.replays()) != 1 {
 		t.Errorf("%+v, %d rows", second, len(p.replays()))

@@ -50,12 +50,12 @@ func TestPatchUnderAMaskErasesNothingHidden(t *testing.T) {
 	p.put("Patient", "p1", patient)
 	a, err := p.patchBy("clerk", "Patient", "p1", `[{"op":"replace","path":"/managingOrganization/reference","value":"Organization/o2"}]`)
 	p.must(err)
-	if bytes.Contains(a.Body(), []byte("4711")) {
+	if bytes.Contains(a.Body(), []byte("m4711")) {
 		t.Error("the answer shows what the mask hides")
 	}
 	full, err := p.Read(t.Context(), p.as("clinician"), "Patient", "p1")
 	p.must(err)
-	for _, want := range []string{"4711", "Muster", "Organization/o2"} {
+	for _, want := range []string{"m4711", "Muster", "Organization/o2"} {
 		if !bytes.Contains(full.Body(), []byte(want)) {
 			t.Errorf("%s is gone: %s", want, full.Body())
 		}
@@ -71,7 +71,7 @@ func TestPatchOfAHiddenElementIsRefused(t *testing.T) {
 	p := newShop(t)
 	p.put("Patient", "p1", patient)
 	for _, patch := range []string{
-		`[{"op":"test","path":"/identifier/0/value","value":"4711"}]`,
+		`[{"op":"test","path":"/identifier/0/value","value":"m4711"}]`,
 		`[{"op":"test","path":"/identifier/0/value","value":"wrong"}]`,
 		`[{"op":"test","path":"/identifier/7","value":"wrong"}]`,
 		`[{"op":"test","path":"/name/0/family","value":"Muster"}]`,
@@ -87,7 +87,7 @@ func TestPatchOfAHiddenElementIsRefused(t *testing.T) {
 	}
 	for _, body := range [][]byte{
 		pathPatch("delete", "Patient.identifier[0]", ""), pathPatch("delete", "Patient.identifier[5]", ""),
-		pathPatch("delete", "Patient.identifier.where(value='4711')", ""), pathPatch("delete", "Patient.managingOrganization.where(%resource.identifier.value='4711')", ""),
+		pathPatch("delete", "Patient.identifier.where(value='m4711')", ""), pathPatch("delete", "Patient.managingOrganization.where(%resource.identifier.value='m4711')", ""),
 		pathPatch("replace", "Patient.identifier[0].value", `,{"name":"value","valueString":"1"}`),
 		pathPatch("add", "Patient", `,{"name":"name","valueString":"identifier"},{"name":"value","valueIdentifier":{"value":"1"}}`),
 		pathPatch("move", "Patient.name", `,{"name":"source","valueInteger":0},{"name":"destination","valueInteger":0}`),

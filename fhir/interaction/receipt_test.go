@@ -10,7 +10,7 @@ import (
 	"github.com/fieldseal/fieldseal/fhir/model"
 )
 
-const patient = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"4711"}],"name":[{"family":"Muster"}],"managingOrganization":{"reference":"Organization/o1"}}`
+const patient = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"m4711"}],"name":[{"family":"Muster"}],"managingOrganization":{"reference":"Organization/o1"}}`
 
 func TestAnswerNeedsGrantAndReceipt(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestNoDisclosureWithoutReceipt(t *testing.T) {
 		"read":      func() (*Answer, error) { return p.Read(t.Context(), c, "Patient", "p1") },
 		"vread":     func() (*Answer, error) { return p.VRead(t.Context(), c, "Patient", "p1", "1") },
 		"history":   func() (*Answer, error) { return p.History(t.Context(), c, "Patient", "p1", "") },
-		"search":    func() (*Answer, error) { return p.Search(t.Context(), c, "Patient", "identifier=4711") },
+		"search":    func() (*Answer, error) { return p.Search(t.Context(), c, "Patient", "identifier=m4711") },
 		"batch":     func() (*Answer, error) { return p.Bundle(t.Context(), c, bundle) },
 		"not found": func() (*Answer, error) { return p.Read(t.Context(), c, "Patient", "none") },
 		"denied":    func() (*Answer, error) { return p.Read(t.Context(), p.as("admin"), "Patient", "p1") },
@@ -125,7 +125,7 @@ func TestReadNamesVersionPatientAndClasses(t *testing.T) {
 	p.put("Patient", "p1", patient)
 	a, err := p.Read(t.Context(), p.as("researcher"), "Patient", "p1")
 	p.must(err)
-	if bytes.Contains(a.Body(), []byte("4711")) || bytes.Contains(a.Body(), []byte("Muster")) {
+	if bytes.Contains(a.Body(), []byte("m4711")) || bytes.Contains(a.Body(), []byte("Muster")) {
 		t.Error("a researcher sees identifiers or names")
 	}
 	en := p.rec.last().Entities[0]

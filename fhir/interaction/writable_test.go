@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const known = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"4711"}],"active":true,"name":[{"family":"Muster"}],"telecom":[{"system":"phone","value":"1"}],"gender":"male","contact":[{"relationship":[{"text":"mother"}],"name":{"family":"Muster"}}],"communication":[{"language":{"text":"de"},"preferred":true}]}`
+const known = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"m4711"}],"active":true,"name":[{"family":"Muster"}],"telecom":[{"system":"phone","value":"1"}],"gender":"male","contact":[{"relationship":[{"text":"mother"}],"name":{"family":"Muster"}}],"communication":[{"language":{"text":"de"},"preferred":true}]}`
 
 // reception reads everything and writes who a patient is.
 func reception(t *testing.T) *shop {
@@ -21,23 +21,23 @@ func TestWriteOutsideTheOwnClassesIsRefusedWithItsPath(t *testing.T) {
 	p := reception(t)
 	evil := strings.Replace(known, `"active":true`, `"active":false`, 1)
 	patch := `[{"op":"replace","path":"/active","value":false}]`
-	anew := strings.Replace(strings.Replace(evil, `"id":"p1",`, "", 1), "4711", "4712", 1)
+	anew := strings.Replace(strings.Replace(evil, `"id":"p1",`, "", 1), "m4711", "m4712", 1)
 	tx := func(method, url, body string) []byte {
 		return []byte(`{"resourceType":"Bundle","type":"transaction","entry":[{"resource":` + body + `,"request":{"method":"` + method + `","url":"` + url + `"}}]}`)
 	}
 	c := p.as("reception")
 	conditional := c
-	conditional.IfNoneExist = "identifier=urn:mrn|4712"
+	conditional.IfNoneExist = "identifier=urn:mrn|m4712"
 	for name, write := range map[string]func() (*Answer, error){
 		"update": func() (*Answer, error) { return p.Update(t.Context(), c, "Patient", "p1", []byte(evil)) },
 		"update as create": func() (*Answer, error) {
 			return p.Update(t.Context(), c, "Patient", "p9", []byte(strings.Replace(evil, "p1", "p9", 1)))
 		},
 		"conditional update": func() (*Answer, error) {
-			return p.UpdateWhere(t.Context(), c, "Patient", "identifier=urn:mrn|4711", []byte(evil))
+			return p.UpdateWhere(t.Context(), c, "Patient", "identifier=urn:mrn|m4711", []byte(evil))
 		},
 		"conditional update that creates": func() (*Answer, error) {
-			return p.UpdateWhere(t.Context(), c, "Patient", "identifier=urn:mrn|4712", []byte(anew))
+			return p.UpdateWhere(t.Context(), c, "Patient", "identifier=urn:mrn|m4712", []byte(anew))
 		},
 		"create":             func() (*Answer, error) { return p.Create(t.Context(), c, "Patient", []byte(anew)) },
 		"conditional create": func() (*Answer, error) { return p.Create(t.Context(), conditional, "Patient", []byte(anew)) },
@@ -45,7 +45,7 @@ func TestWriteOutsideTheOwnClassesIsRefusedWithItsPath(t *testing.T) {
 			return p.Patch(t.Context(), c, "Patient", "p1", JSONPatchMedia, []byte(patch))
 		},
 		"conditional patch": func() (*Answer, error) {
-			return p.PatchWhere(t.Context(), c, "Patient", "identifier=urn:mrn|4711", JSONPatchMedia, []byte(patch))
+			return p.PatchWhere(t.Context(), c, "Patient", "identifier=urn:mrn|m4711", JSONPatchMedia, []byte(patch))
 		},
 		"$meta-add": func() (*Answer, error) {
 			return p.Operate(t.Context(), c, Invocation{Code: "meta-add", Type: "Patient", ID: "p1", Body: []byte(`{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"code":"x"}]}}]}`)})
@@ -80,7 +80,7 @@ func TestWriteWithinTheOwnClassesLeavesTheRestAsItIs(t *testing.T) {
 	}
 	a, err = p.Patch(t.Context(), c, "Patient", "p1", JSONPatchMedia, []byte(`[{"op":"replace","path":"/telecom/0/value","value":"2"}]`))
 	p.must(err)
-	for _, want := range []string{`"Neu"`, `"value":"2"`, `"active":true`, `"preferred":true`, "4711"} {
+	for _, want := range []string{`"Neu"`, `"value":"2"`, `"active":true`, `"preferred":true`, "m4711"} {
 		if !bytes.Contains(a.Body(), []byte(want)) {
 			t.Errorf("%s is gone", want)
 		}

@@ -246,7 +246,7 @@ func TestPatientInjectedIntoPickerIsRefused(t *testing.T) {
 	b := h.as("user:ann").get(authorizeURL(appScopes)) // only those who search may search
 	_, form := b.form("csrf")
 	before := len(h.ward.queries)
-	b.postForm(authorizeURL(appScopes), url.Values{"csrf": form["csrf"], "step": {"find"}, "who": {"Bo"}})
+	b.postForm(authorizeURL(appScopes), url.Values{"csrf": form["csrf"], "step": {"find"}, "who": {"Bolingbroke"}})
 	for i, q := range h.ward.queries[before:] {
 		if strings.Contains(q, "name=") || h.ward.asked[before+i].Patient != "p1" {
 			t.Errorf("a patient searched for others: %s", q)

@@ -82,7 +82,7 @@ type ward struct {
 type patient struct{ id, family, born string }
 
 // inWard are the patients; p9 is hidden from everybody.
-var inWard = []patient{{"p1", `Ada <script>alert("p1")</script>`, "1984-07-02"}, {"p2", "Bo", "1990-01-01"}, {"p9", "Hidden", "1970-01-01"}}
+var inWard = []patient{{"p1", `Ada <script>alert("p1")</script>`, "1984-07-02"}, {"p2", "Bolingbroke", "1990-01-01"}, {"p9", "Hidden", "1970-01-01"}}
 
 func (w *ward) Search(_ context.Context, as token.Claims, _, rawQuery string) ([]byte, error) {
 	w.mu.Lock()

@@ -40,7 +40,7 @@ func TestLaunchOfAnEHREndsInItsContext(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	b := h.as("user:dr").get(authorizeURL("launch patient/Observation.rs", "launch", h.launched("ehr")))
-	if !strings.Contains(b.body, "For the record of <strong>Dr Bo</strong>") {
+	if !strings.Contains(b.body, "For the record of <strong>Dr Bolingbroke</strong>") {
 		t.Fatal(b.body)
 	}
 	b.submit("decide", "answer", "allow")
