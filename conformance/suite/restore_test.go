@@ -189,7 +189,7 @@ func launchBare(t *testing.T, dir string, args ...string) *server {
 	}
 	s.Tokens = map[string]string{}
 	for _, role := range []string{clinician, integration, researcher} {
-		code, stdout, stderr := command(t, "token", "--data", dir, "--role", role, "--lifetime", "1h")
+		code, stdout, stderr := command(t, "token", "--data", dir, "--role", role, "--lifetime", longest(role))
 		if code != 0 {
 			t.Fatalf("token: exit code %d: %s", code, stderr)
 		}
