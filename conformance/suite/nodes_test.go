@@ -72,13 +72,18 @@ func (c *nodes) credentials(t *testing.T) {
 	}
 }
 
+// longest is how long a token of a role may live: five minutes are the most for
+// a service.
+func longest(role string) string {
+	if role == integration {
+		return "5m"
+	}
+	return "1h"
+}
+
 func (c *nodes) token(t *testing.T, role string) string {
 	t.Helper()
-	lifetime := "1h"
-	if role == integration {
-		lifetime = "5m" // the most that a service may have
-	}
-	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", lifetime)
+	code, stdout, stderr := command(t, "token", "--data", c.all[0].dir, "--role", role, "--lifetime", longest(role))
 	if code != 0 {
 		t.Fatalf("token: %s", stderr)
 	}
