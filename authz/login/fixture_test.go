@@ -81,7 +81,8 @@ type desk struct {
 	clock *keyringtest.Clock
 	rec   *recorder
 
-	ended  []string // accounts whose grants were ended
+	ending sync.Mutex // guards ended
+	ended  []string   // accounts whose grants were ended
 	outage error
 }
 
@@ -116,6 +117,8 @@ func (d *desk) EndGrants(_ context.Context, account string) (int, error) {
 	if d.outage != nil {
 		return 0, d.outage
 	}
+	d.ending.Lock()
+	defer d.ending.Unlock()
 	d.ended = append(d.ended, account)
 	return 1, nil
 }

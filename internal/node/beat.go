@@ -37,10 +37,13 @@ func (r *Register) beat(ctx context.Context) {
 
 // told reports a failure that is not one in a row of failures.
 func (r *Register) told(ctx context.Context, failed *bool, err error) {
-	if err != nil && !*failed && ctx.Err() == nil {
+	r.mu.Lock()
+	news := err != nil && !*failed
+	*failed = err != nil
+	r.mu.Unlock()
+	if news && ctx.Err() == nil {
 		r.opts.Trouble(err)
 	}
-	*failed = err != nil
 }
 
 // pulse is one look at the table and one renewal.
