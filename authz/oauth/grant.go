@@ -193,10 +193,11 @@ func (s *Server) Grants(ctx context.Context, account string) (found []Grant, err
 			found = append(found, of)
 		}
 	}
-	for row, err := range s.rememberedRows(ctx, account) {
-		if err != nil {
-			return nil, err
-		}
+	rows, err := s.rememberedRows(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
 		if row.Keep > now {
 			found = append(found, Grant{Client: row.Client, Since: time.Unix(row.Since, 0), Scopes: row.Scopes})
 		}

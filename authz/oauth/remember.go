@@ -140,10 +140,11 @@ func (m *Memory) Forget(ctx context.Context, account string) error {
 func (s *Server) forget(ctx context.Context, account, client string) error {
 	for {
 		again := false
-		for row, err := range s.rememberedRows(ctx, account) {
-			if err != nil {
-				return err
-			}
+		rows, err := s.rememberedRows(ctx, account)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
 			if client != "" && row.Client != client {
 				continue
 			}
@@ -167,23 +168,16 @@ type keptRow struct {
 	revision uint64
 }
 
-// rememberedRows are those of an account, read whole before the first is used.
-func (s *Server) rememberedRows(ctx context.Context, account string) func(func(keptRow, error) bool) {
-	var all []keptRow
+// rememberedRows are those of an account.
+func (s *Server) rememberedRows(ctx context.Context, account string) (all []keptRow, err error) {
 	for stored, err := range s.Table.Scan(ctx, []byte(s.rememberedOf(account))) {
 		if err != nil {
-			return func(yield func(keptRow, error) bool) { yield(keptRow{}, fmt.Errorf("reading consents: %w", err)) }
+			return nil, fmt.Errorf("reading consents: %w", err)
 		}
 		row := keptRow{key: slices.Clone(stored.Key), revision: stored.Revision}
 		if json.Unmarshal(stored.Value, &row.rememberedRow) == nil {
 			all = append(all, row)
 		}
 	}
-	return func(yield func(keptRow, error) bool) {
-		for _, row := range all {
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
+	return all, nil
 }
