@@ -81,6 +81,9 @@ func codeOf(err error) string {
 		return "invalid_grant"
 	case !errors.As(err, &e):
 		return "server_error"
+	// fosite reads a code twice; its family may end in between.
+	case errors.Is(e, fosite.ErrServerError) && errors.Is(err, fosite.ErrNotFound):
+		return "invalid_grant"
 	}
 	if _, ok := standard[e.ErrorField]; ok {
 		return e.ErrorField
