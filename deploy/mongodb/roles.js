@@ -111,3 +111,6 @@ for (const [name, role] of Object.entries(roles)) {
 print("\nCreate users with these roles, for example:");
 print('  db.getSiblingDB("admin").createUser({user: "fieldseal", pwd: passwordPrompt(),');
 print('    roles: [{role: "fieldsealData", db: "admin"}, {role: "fieldsealKeystore", db: "admin"}]})');
+print("\nA node that dies in a commit holds up the others for as long as the server lets a transaction be open.");
+print("Lower that (docs/mongodb.md, Operating), here and in the configuration of each server:");
+print("  db.adminCommand({setParameter: 1, transactionLifetimeLimitSeconds: 10})");

@@ -117,7 +117,8 @@ var roleRow = []byte("role")
 // backups of data.
 func (a *App) openDatabase(ctx context.Context, d config.Database, role string) (*mongostore.Store, error) {
 	s, err := mongostore.Open(ctx, mongostore.Options{URI: d.URI, Database: d.Name,
-		Progress: func(what string) { a.log.Info(what, "component", role) }})
+		Progress: func(what string) { a.log.Info(what, "component", role) },
+		Advise:   func(advice string) { a.log.Warn(advice, "component", role) }})
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,17 @@ func TestServersThatTakeWrites(t *testing.T) {
 	}
 }
 
+// The server's default of a minute is worth an advice, what the documentation
+// recommends is not.
+func TestAdviceOnTheLifetimeOfTransactions(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[time.Duration]bool{0: false, 10 * time.Second: false, time.Minute: true} {
+		if got := lifetimeAdvice(limit); (got != "") != want {
+			t.Errorf("%s: %q", limit, got)
+		}
+	}
+}
+
 // gated is a gate and what it told.
 type gated struct {
 	*gate

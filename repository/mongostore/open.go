@@ -52,7 +52,7 @@ var (
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s, err := open(ctx, o, func(s *Store) []func(context.Context) error {
 		return []func(context.Context) error{
-			s.checkTopology, s.checkFormat, s.checkFence, s.createIndexes, s.upgrade, s.probe, s.startClock,
+			s.checkTopology, s.checkLifetime, s.checkFormat, s.checkFence, s.createIndexes, s.upgrade, s.probe, s.startClock,
 		}
 	})
 	if err != nil {

@@ -45,6 +45,9 @@ type Options struct {
 	MaxSkew time.Duration
 	// Now is the clock behind Stamp; nil means time.Now.
 	Now func() time.Time
+	// Advise hears of settings of the server that work and could be better; nil
+	// hears nothing.
+	Advise func(advice string)
 	// Progress hears what Open waits for, such as an index that is being
 	// built; nil hears nothing.
 	Progress func(what string)
@@ -82,6 +85,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxSkew, DefaultMaxSkew)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Advise == nil {
+		o.Advise = func(string) {}
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}

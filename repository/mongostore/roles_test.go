@@ -40,8 +40,8 @@ func (u *used) told(name string, command bson.Raw) {
 func newUsed() *used { return &used{set: map[string]bool{}} }
 
 // free are commands that need no privilege: those of the connection and of a
-// transaction, and currentOp of one's own.
-var free = []string{"hello", "commitTransaction", "abortTransaction", "endSessions", "currentOp"}
+// transaction, currentOp of one's own, and a question that may be refused.
+var free = []string{"hello", "commitTransaction", "abortTransaction", "endSessions", "currentOp", "getParameter"}
 
 func actions(name string, command bson.Raw) []string {
 	switch name {
