@@ -97,7 +97,10 @@ func parse(data []byte, types map[string]bool) (document, error) {
 func (p *reader) role(line int, f []string) {
 	switch {
 	case len(f) < 2 || len(f) > 3 || f[0] == "" || f[1] == "":
-		p.fault(line, "a role line is: role, NAME, DESCRIPTION or role, NAME, DESCRIPTION, TRAITS")
+		p.fault(line, "a role line is: role, NAME, DESCRIPTION or role, NAME, DESCRIPTION, TRAITS with | between several traits")
+		if len(f) > 0 {
+			p.doc.roles[f[0]] = "declared on a faulty line" // so that the lines that name it are no further faults
+		}
 	case !strings.HasPrefix(f[0], rolePrefix) || len(f[0]) == len(rolePrefix):
 		p.fault(line, "role %q must be called role:NAME", f[0])
 	case p.doc.roles[f[0]] != "":
