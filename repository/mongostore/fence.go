@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -24,7 +25,7 @@ var errFenced = fmt.Errorf("%w: the database is being moved elsewhere; "+
 // that it takes its positions from has it. On a sharded cluster only the
 // connections to the same router are seen.
 func (s *Store) Fence(ctx context.Context) error {
-	if err := s.checkUnused(ctx); err != nil {
+	if err := s.waitUnused(ctx); err != nil {
 		return err
 	}
 	if err := s.setFence(ctx, "$set"); err != nil {
@@ -69,6 +70,19 @@ func (o *Options) application() string {
 
 // codeUnauthorized: the server wants a privilege.
 const codeUnauthorized = 13
+
+// lingering is how long the database may list the connections of a server that
+// has just ended.
+const lingering = 5 * time.Second
+
+// waitUnused is checkUnused that lets such connections go.
+func (s *Store) waitUnused(ctx context.Context) error {
+	for end := time.Now().Add(lingering); ; time.Sleep(lingering / 50) {
+		if err := s.checkUnused(ctx); !errors.Is(err, repository.ErrInUse) || time.Now().After(end) {
+			return err
+		}
+	}
+}
 
 // checkUnused asks the server for connections of servers. A user sees those of
 // the same user without a privilege; where that is not so, who moves has to look

@@ -2,7 +2,10 @@ package mongostore_test
 
 import (
 	"context"
+	"sync"
 	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/fieldseal/fieldseal/repository"
 	"github.com/fieldseal/fieldseal/repository/mongostore"
@@ -34,6 +37,27 @@ func movable(t *testing.T) repositorytest.Movable {
 		Target: func(ctx context.Context, source string) (repositorytest.Target, error) {
 			return mongostore.OpenImport(ctx, o, []byte(source))
 		},
+	}
+}
+
+// The database may still list the connections of a server that has just ended.
+func TestMoveWaitsForAServerThatEnds(t *testing.T) {
+	t.Parallel()
+	o := newOptions(t)
+	node := open(t, o)
+	var end sync.Once
+	mongostore.Watch(&o, func(command string, _ bson.Raw) {
+		if command == "currentOp" {
+			end.Do(func() { go node.Close() })
+		}
+	})
+	from, err := mongostore.OpenSource(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	if err := from.Fence(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
