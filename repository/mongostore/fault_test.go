@@ -44,7 +44,7 @@ func killCycles() int {
 func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t, "--sync-on-commit")
-	s := open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: 3 * time.Second})
+	s := openSoon(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: 3 * time.Second})
 	const writers = 4
 	var acked acknowledged
 	next := 0
@@ -63,7 +63,7 @@ func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 		if err := srv.Start(); err != nil {
 			t.Fatal(err)
 		}
-		mongotest.Eventually(t, time.Minute, func(ctx context.Context) error { _, err := s.Guards(ctx, []repository.Token{1}); return err })
+		mongotest.Eventually(t, ample, func(ctx context.Context) error { _, err := s.Guards(ctx, []repository.Token{1}); return err })
 	}
 	s = patient(t, srv)
 	for _, n := range acked.pairs() {
@@ -75,11 +75,32 @@ func TestKilledServerLosesNoAcknowledgedWrite(t *testing.T) {
 	wantWholePairs(t, s)
 }
 
+// openSoon opens a database whose calls have little time: a busy machine may need
+// several tries.
+func openSoon(t *testing.T, o mongostore.Options) (s *mongostore.Store) {
+	t.Helper()
+	mongotest.Eventually(t, ample, func(ctx context.Context) (err error) { s, err = mongostore.Open(ctx, o); return err })
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// commits tries to make one resource after the other, from a number on, until
+// one is made, and returns its number: of those before it nobody knows.
+func commits(t *testing.T, s *mongostore.Store, from int) int {
+	t.Helper()
+	mongotest.Eventually(t, ample, func(ctx context.Context) error {
+		from++
+		_, err := s.Commit(ctx, batch(write(from, 0)))
+		return err
+	})
+	return from
+}
+
 // patient opens the database once more, by a store that a slow server does not
 // hide a write from.
 func patient(t *testing.T, srv *mongotest.Server) *mongostore.Store {
 	t.Helper()
-	return open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: time.Minute})
+	return open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: ample})
 }
 
 // acknowledged are the pairs that writers were told are committed.
@@ -98,7 +119,7 @@ func (a *acknowledged) pairs() []int {
 func (a *acknowledged) waitForMore(t *testing.T) {
 	t.Helper()
 	before := len(a.pairs())
-	mongotest.Eventually(t, time.Minute, func(context.Context) error {
+	mongotest.Eventually(t, ample, func(context.Context) error {
 		if len(a.pairs()) == before {
 			return errors.New("no write comes through")
 		}
@@ -165,7 +186,7 @@ func TestLostReplyToACommitNeitherRepeatsNorLoses(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t)
 	p := mongotest.NewProxy(t, srv.Address)
-	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: time.Minute})
+	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: ample})
 	for n := range 5 {
 		p.LoseReply("commitTransaction")
 		if _, err := s.Commit(t.Context(), batch(write(n, 0))); err != nil {
@@ -198,10 +219,8 @@ func TestSilentServerEndsEveryCallInTime(t *testing.T) {
 	srv := mongotest.New(t)
 	p := mongotest.NewProxy(t, srv.Address)
 	const limit = time.Second
-	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: limit})
-	if _, err := s.Commit(t.Context(), batch(write(1, 0))); err != nil {
-		t.Fatal(err)
-	}
+	s := openSoon(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: limit})
+	made := commits(t, s, 1)
 	p.Silent.Store(true)
 	for name, call := range map[string]func() error{
 		"Get":    func() error { _, err := s.Get(t.Context(), key(1)); return err },
@@ -220,8 +239,8 @@ func TestSilentServerEndsEveryCallInTime(t *testing.T) {
 	}
 	p.Silent.Store(false)
 	p.Reset()
-	mongotest.Eventually(t, time.Minute, func(ctx context.Context) error { _, err := s.Get(ctx, key(1)); return err })
-	mongotest.Eventually(t, time.Minute, func(ctx context.Context) error { _, err := s.Commit(ctx, batch(write(2, 0))); return err })
+	mongotest.Eventually(t, ample, func(ctx context.Context) error { _, err := s.Get(ctx, key(made)); return err })
+	commits(t, s, 1000)
 }
 
 // TestResetConnectionsAndDelaysAreSurvived resets all connections under
@@ -231,7 +250,7 @@ func TestResetConnectionsAndDelaysAreSurvived(t *testing.T) {
 	srv := mongotest.New(t)
 	p := mongotest.NewProxy(t, srv.Address)
 	p.Delay.Store(int64(2 * time.Millisecond))
-	s := open(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: 5 * time.Second})
+	s := openSoon(t, mongostore.Options{URI: p.URI(), Database: "fault", Timeout: 5 * time.Second})
 	stop := make(chan struct{})
 	var acked acknowledged
 	var wg sync.WaitGroup
@@ -255,7 +274,7 @@ func TestResetConnectionsAndDelaysAreSurvived(t *testing.T) {
 func TestErrorsQuoteNoDocument(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t)
-	s := open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: 2 * time.Second})
+	s := open(t, mongostore.Options{URI: srv.URI(), Database: "fault", Timeout: ample})
 	secret := []byte("canary-7f3a")
 	w := write(1, 0)
 	w.Record.Body = secret

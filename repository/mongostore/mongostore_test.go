@@ -3,6 +3,7 @@ package mongostore_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/fieldseal/fieldseal/repository/mongostore"
 	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
@@ -36,10 +37,13 @@ func uri(t testing.TB) string {
 	return shared
 }
 
+// ample is a timeout that no busy machine reaches.
+const ample = 2 * time.Minute
+
 // newOptions are those of a database of the test's own.
 func newOptions(t testing.TB) mongostore.Options {
 	t.Helper()
-	return mongostore.Options{URI: uri(t), Database: mongotest.Database(t, uri(t))}
+	return mongostore.Options{URI: uri(t), Database: mongotest.Database(t, uri(t)), Timeout: ample}
 }
 
 func opened(t *testing.T, o mongostore.Options) repositorytest.Opened {

@@ -99,7 +99,7 @@ func (s *Server) URIAs(user string) string { return s.DatabaseAs(user, "") }
 
 // DatabaseAs leads to a database of the server as a user that Grant made.
 func (s *Server) DatabaseAs(user, database string) string {
-	return "mongodb://" + user + ":secret@" + s.Address + "/" + database + "?directConnection=true&authSource=admin"
+	return "mongodb://" + user + ":secret@" + s.Address + "/" + database + "?directConnection=true&authSource=admin" + patience
 }
 
 // RunCommand sends one command.

@@ -75,8 +75,12 @@ func New(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// patience belongs to every URI: a server that is slow because the machine is
+// busy does not look as if it were gone.
+const patience = "&connectTimeoutMS=60000"
+
 // URI leads to the server.
-func (s *Server) URI() string { return "mongodb://" + s.Address + "/?directConnection=true" }
+func (s *Server) URI() string { return "mongodb://" + s.Address + "/?directConnection=true" + patience }
 
 // Start starts the process, anew after Kill, and waits until it listens.
 func (s *Server) Start() error {
