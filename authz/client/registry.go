@@ -18,7 +18,8 @@ import (
 var ErrUnknown = errors.New("no such client")
 
 // CacheTTL is the longest time that a change on another node goes unnoticed.
-const CacheTTL = 5 * time.Second
+// A request that was let in just before has the rest of five seconds.
+const CacheTTL = 4 * time.Second
 
 // SecretPrefix starts every client secret, for scanners of leaked secrets.
 const SecretPrefix = "fss_"

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -205,7 +204,9 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	revokedByItsClient(t, c)
 	endedElsewhere(t, c, issuer)
 	policyAcross(t, c)
-	consentAcross(t, c)
+	patient := patientAcross(t, c)
+	labelsAcross(t, c, patient)
+	consentAcross(t, c, patient)
 	eraseAcross(t, c, id)
 	for _, s := range c.all {
 		s.stop(t)
@@ -383,60 +384,6 @@ func endedElsewhere(t *testing.T, c *nodes, issuer *issuertest.Provider) {
 	}
 	a.operator(t, "user", "change", "user:guest", "--disable", "--reason", "left")
 	b.promptly(t, "refusing the token of a disabled account", func() bool { return ask() == 401 })
-}
-
-// policyAcross activates a policy on the first node, by which the second then
-// decides: every node has it within 5 s.
-func policyAcross(t *testing.T, c *nodes) {
-	t.Helper()
-	a, b := c.all[0], c.all[1]
-	code, text, stderr := command(t, "policy", "show", "--data", a.dir)
-	if code != 0 {
-		t.Fatal(stderr)
-	}
-	file := filepath.Join(t.TempDir(), "policy.csv")
-	if err := os.WriteFile(file, []byte(text+"p, role:clinician, Basic, read, *, *, all_patients, deny\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ask := func() int { return b.do(t, clinician, "GET", "/Basic/unknown", nil).status }
-	if got := ask(); got != 404 {
-		t.Fatalf("before the policy: %d", got)
-	}
-	if code, _, stderr := command(t, "policy", "apply", "--data", a.dir, "--reason", "test", file); code != 0 {
-		t.Fatal(stderr)
-	}
-	if got := a.do(t, clinician, "GET", "/Basic/unknown", nil).status; got != 403 {
-		t.Errorf("the node that activated it answers %d", got)
-	}
-	b.promptly(t, "deciding by the new policy", func() bool { return ask() == 403 })
-}
-
-// consentAcross writes at the first node a Consent that takes away what the second
-// has shown and remembers why: it shows it for 5 s more at the most.
-func consentAcross(t *testing.T, c *nodes) {
-	t.Helper()
-	a, b := c.all[0], c.all[1]
-	patient := a.create(t, person(""))
-	doctor := a.create(t, object{"resourceType": "Practitioner", "active": true})
-	a.create(t, object{"resourceType": "CareTeam", "status": "active", "subject": object{"reference": "Patient/" + patient},
-		"participant": []any{object{"member": object{"reference": "Practitioner/" + doctor}}}})
-	if code, _, stderr := command(t, "user", "create", "--data", a.dir, "--role", "role:physician", "--link", "Practitioner/"+doctor, "--reason", "test", "user:across"); code != 0 {
-		t.Fatal(stderr)
-	}
-	code, token, stderr := command(t, "token", "--data", a.dir, "--account", "user:across", "--purpose", "TREAT", "--lifetime", "1h")
-	if code != 0 {
-		t.Fatal(stderr)
-	}
-	a.Tokens[physician] = strings.TrimSpace(token) // the map is that of every node
-	ask := func(s *server) int { return s.do(t, physician, "GET", "/Patient/"+patient, nil).status }
-	b.until(t, "seeing whom the physician cares for", func() bool { return ask(b) == 200 })
-	a.create(t, object{"resourceType": "Consent", "status": "active", "patient": object{"reference": "Patient/" + patient},
-		"scope":    object{"coding": []any{object{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}}},
-		"category": []any{object{"text": "privacy"}}, "policyRule": object{"text": "none"}, "provision": object{"type": "deny"}})
-	if got := ask(a); got != 404 {
-		t.Errorf("the node that wrote the Consent answers %d", got)
-	}
-	b.promptly(t, "withholding by the new Consent", func() bool { return ask(b) == 404 })
 }
 
 // eraseAcross erases on the first node a patient whose keys the second has in
