@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,12 +18,12 @@ import (
 // sharedServer is the MongoDB server of the tests, when there is one.
 var sharedServer string
 
-// testLease is long for a busy machine and short for a test.
-const testLease = 6 * time.Second
+// shortLease is for tests that wait for its end: long for a busy machine.
+const shortLease = 8 * time.Second
 
 // shared are options over a log that nodes share.
 func sharedOptions(t testing.TB, keys Keys, log Log, leases repository.Table) Options {
-	return Options{Log: log, Leases: leases, Lease: testLease, Origin: "n1", Keys: keys, Witness: filepath.Join(t.TempDir(), "witness"),
+	return Options{Log: log, Leases: leases, Lease: DefaultLease, Origin: "n1", Keys: keys, Witness: filepath.Join(t.TempDir(), "witness"),
 		SegmentRecords: 16, CheckpointEvents: 5}
 }
 
@@ -65,10 +66,8 @@ var databases atomic.Int64
 
 func mongoOptions(t testing.TB, o mongostore.Options) Options {
 	t.Helper()
-	s, err := mongostore.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s *mongostore.Store
+	mongotest.Eventually(t, 2*time.Minute, func(ctx context.Context) (err error) { s, err = mongostore.Open(ctx, o); return err })
 	t.Cleanup(func() { s.Close() })
 	log, err := s.Log(t.Context(), "trail")
 	if err != nil {

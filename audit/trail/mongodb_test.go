@@ -78,7 +78,7 @@ func (a *acknowledged) write(ctx context.Context, t *testing.T, tr *Trail, wg *s
 func TestKilledDatabaseLosesNoAcknowledgedEvent(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t, "--sync-on-commit")
-	opt := mongoOptions(t, mongostore.Options{URI: srv.URI(), Database: faultDatabase, Timeout: 3 * time.Second})
+	opt := mongoOptions(t, mongostore.Options{URI: srv.URI(), Database: faultDatabase})
 	opt.Lease = time.Minute // the server is away for longer than a short one
 	tr := mustOpen(t, opt)
 	var acked acknowledged
@@ -110,7 +110,7 @@ func TestKilledDatabaseLosesNoAcknowledgedEvent(t *testing.T) {
 // within is eventually with the patience that a database needs.
 func within(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	mongotest.Eventually(t, time.Minute, func(context.Context) error {
+	mongotest.Eventually(t, 2*time.Minute, func(context.Context) error {
 		if ok() {
 			return nil
 		}
@@ -123,7 +123,7 @@ func TestLostRepliesOfInserts(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t)
 	p := mongotest.NewProxy(t, srv.Address)
-	opt := mongoOptions(t, mongostore.Options{URI: p.URI(), Database: faultDatabase, Timeout: 5 * time.Second})
+	opt := mongoOptions(t, mongostore.Options{URI: p.URI(), Database: faultDatabase})
 	opt.Lease = time.Minute
 	tr := mustOpen(t, opt)
 	var acked acknowledged
@@ -154,7 +154,7 @@ func TestSilentDatabaseIsToldInTime(t *testing.T) {
 	t.Parallel()
 	srv := mongotest.New(t)
 	p := mongotest.NewProxy(t, srv.Address)
-	opt := mongoOptions(t, mongostore.Options{URI: p.URI(), Database: faultDatabase, Timeout: 2 * time.Second})
+	opt := mongoOptions(t, mongostore.Options{URI: p.URI(), Database: faultDatabase})
 	opt.Lease = time.Minute
 	tr := mustOpen(t, opt)
 	p.Silent.Store(true)
@@ -226,12 +226,12 @@ func TestNothingReadableReachesTheDatabasesFiles(t *testing.T) {
 	tr := mustOpen(t, opt)
 	e := readEvent(1)
 	e.Query = "name=MARKER"
+	o := unlikely(&e)
 	for range 40 {
 		mustRecord(t, tr, e)
 	}
 	tr.Close()
 	srv.Kill()
-	o := patient(1)
 	searched, found := 0, false
 	err := filepath.WalkDir(srv.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

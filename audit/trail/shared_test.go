@@ -218,6 +218,7 @@ func TestForgedNextEventStopsTheNode(t *testing.T) {
 func TestLeaseOfAKilledNodeEnds(t *testing.T) {
 	t.Parallel()
 	opt, _, table := memoryOptions(t)
+	opt.Lease = shortLease
 	table.Put([]byte(leasePrefix+"n1"), []byte("somebody who died"))
 	begun := time.Now()
 	tr := mustOpen(t, opt)
@@ -309,7 +310,7 @@ func TestRenewalWithALostAnswerKeepsTheName(t *testing.T) {
 func TestOrphanedIntentsAreConcludedByAnotherNode(t *testing.T) {
 	t.Parallel()
 	eachLog(t, func(t *testing.T, opt Options, _ attacked) {
-		opt.Lease, opt.OrphanGrace = testLease, 100*time.Millisecond
+		opt.Lease, opt.OrphanGrace = shortLease, 100*time.Millisecond
 		gone, quiet := opt, opt
 		gone.Origin, gone.Witness = "n2", ""
 		quiet.Origin, quiet.Witness = "n3", ""

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -20,11 +21,21 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := mongotest.Run(m.Run, &sharedServer)
-	if err := goleak.Find(); code == 0 && err != nil {
+	if err := leaked(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// leaked looks for goroutines for longer than goleak does alone: on a busy machine
+// those that are ending need more than half a second.
+func leaked() (err error) {
+	for end := time.Now().Add(time.Minute); ; {
+		if err = goleak.Find(); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 func TestErasedPatientIsGoneAndProofsStayValid(t *testing.T) {
@@ -63,19 +74,27 @@ func TestErasedPatientIsGoneAndProofsStayValid(t *testing.T) {
 	}
 }
 
+// unlikely gives an event a patient whose name chance does not write: a short one
+// with zeros behind it stands at the end of what is reserved ahead.
+func unlikely(e *audit.Event) audit.Owner {
+	o := audit.Owner([]byte("an owner's bytes"))
+	e.Entities[0].Patients = []audit.Owner{o}
+	return o
+}
+
 func TestNothingReadableReachesTheDisk(t *testing.T) {
 	t.Parallel()
 	opt := testOptions(t, newFakeKeys())
 	tr := mustOpen(t, opt)
 	e := readEvent(1)
 	e.Query = "name=MARKER"
+	o := unlikely(&e)
 	for range 20 {
 		mustRecord(t, tr, e)
 	}
 	if err := tr.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o := patient(1)
 	err := filepath.WalkDir(filepath.Dir(opt.Dir), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
