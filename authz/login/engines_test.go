@@ -69,7 +69,7 @@ func embedded(t *testing.T) repository.Table {
 func mongodb(t *testing.T) repository.Table {
 	t.Helper()
 	uri := mongotest.URI(t)
-	s, err := mongostore.Open(t.Context(), mongostore.Options{URI: uri, Database: mongotest.Database(t, uri), MaxSkew: time.Hour})
+	s, err := mongostore.Open(t.Context(), mongostore.Options{URI: uri, Database: mongotest.Database(t, uri), MaxSkew: time.Hour, Timeout: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func mongodb(t *testing.T) engine {
 	uri := mongotest.URI(t)
 	database := mongotest.Database(t, uri)
 	return func() (repository.Table, repository.Table) {
-		s, err := mongostore.Open(t.Context(), mongostore.Options{URI: uri, Database: database, MaxSkew: time.Hour})
+		s, err := mongostore.Open(t.Context(), mongostore.Options{URI: uri, Database: database, MaxSkew: time.Hour, Timeout: 2 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
