@@ -51,7 +51,7 @@ func ParseAddress(uri string) (Address, error) {
 	}
 	encrypted := cs.SSL || srv && !cs.SSLSet // SRV turns TLS on
 	a := Address{Hosts: cs.Hosts, Database: cs.Database, TLS: encrypted && !cs.SSLInsecure,
-		Credentials: cs.Username != "" || cs.SSLClientCertificateKeyFileSet}
+		Credentials: cs.Username != "" || cs.AuthMechanism != ""}
 	a.Loopback = !slices.ContainsFunc(cs.Hosts, func(h string) bool { return srv || !isLoopback(h) })
 	return a, nil
 }

@@ -12,6 +12,8 @@ import (
 
 // Codes of MongoDB that the engine tells apart.
 const (
+	codeUnauthorized      = 13
+	codeWrongCredentials  = 18
 	codeWriteConflict     = 112
 	codeOutOfDiskSpace    = 14031
 	codeObjectTooLarge    = 10334
@@ -44,6 +46,10 @@ func storeError(ctx context.Context, doing string, err error) error {
 			return fmt.Errorf("%s: %w (code %d)", doing, repository.ErrFull, code)
 		case se.HasErrorCode(codeObjectTooLarge), se.HasErrorCode(codeTransactionTooBig):
 			return fmt.Errorf("%s: %w (code %d)", doing, repository.ErrTooLarge, code)
+		case se.HasErrorCode(codeWrongCredentials):
+			return fmt.Errorf("%s: %w: it refuses the credentials (code %d)", doing, repository.ErrUnavailable, code)
+		case se.HasErrorCode(codeUnauthorized):
+			return fmt.Errorf("%s: %w: its user lacks a privilege, see deploy/mongodb (code %d)", doing, repository.ErrUnavailable, code)
 		}
 	}
 	switch {

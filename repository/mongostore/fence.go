@@ -68,9 +68,6 @@ func (o *Options) application() string {
 	return "fieldseal/" + o.Database
 }
 
-// codeUnauthorized: the server wants a privilege.
-const codeUnauthorized = 13
-
 // lingering is how long the database may list the connections of a server that
 // has just ended.
 const lingering = 5 * time.Second

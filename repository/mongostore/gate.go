@@ -2,7 +2,10 @@ package mongostore
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +31,7 @@ type gate struct {
 	mu     sync.Mutex
 	told   []func(reachable bool) // hear of changes in their order; must not block
 	down   bool                   // nobody waits any more
+	why    error                  // what calls get then
 	closed bool
 	wait   chan struct{} // closed when up or down becomes true
 }
@@ -35,7 +39,7 @@ type gate struct {
 // newGate returns a gate that lets nobody through before the driver has found a
 // server, and gives up after first.
 func newGate(first, patience time.Duration) *gate {
-	g := &gate{patience: patience}
+	g := &gate{patience: patience, why: errUnreachable}
 	g.lost(first)
 	return g
 }
@@ -67,6 +71,34 @@ func (g *gate) giveUp(wait chan struct{}) {
 
 // heard takes in what the driver knows of the servers.
 func (g *gate) heard(e *event.TopologyDescriptionChangedEvent) { g.set(takesWrites(e.NewDescription)) }
+
+// failed takes in why the driver did not reach a server.
+func (g *gate) failed(e *event.ServerHeartbeatFailedEvent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.why = errUnreachable; refusal(e.Failure) != "" {
+		g.why = fmt.Errorf("%w: %s", errUnreachable, refusal(e.Failure))
+	}
+}
+
+// refusal says what is wrong with a connection that fails in its TLS handshake;
+// empty: it is no such failure.
+func refusal(err error) string {
+	var (
+		certificate *tls.CertificateVerificationError
+		plain       tls.RecordHeaderError
+		remote      *net.OpError
+	)
+	switch {
+	case errors.As(err, &certificate):
+		return "its certificate is not accepted: see tlsCAFile, the host's name and the time of validity"
+	case errors.As(err, &plain):
+		return "it does not speak TLS"
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert
+		return "it refuses the TLS handshake: see tlsCertificateKeyFile"
+	}
+	return ""
+}
 
 func (g *gate) set(up bool) {
 	g.mu.Lock()
@@ -109,10 +141,10 @@ func (g *gate) pass(ctx context.Context) error {
 			return nil
 		}
 		g.mu.Lock()
-		down, wait := g.down, g.wait
+		down, wait, why := g.down, g.wait, g.why
 		g.mu.Unlock()
 		if down {
-			return errUnreachable
+			return why
 		}
 		select {
 		case <-wait:

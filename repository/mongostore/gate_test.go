@@ -2,8 +2,12 @@ package mongostore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,4 +159,22 @@ func TestWaitingCallsEndWithTheirContextAndTheStore(t *testing.T) {
 			t.Errorf("a closed store tells %v", g.told)
 		}
 	})
+}
+
+// An operator reads in the error of a start what is wrong with the connection.
+func TestRefusalSaysWhatIsWrongWithTLS(t *testing.T) {
+	t.Parallel()
+	for says, err := range map[string]error{
+		"certificate is not accepted":    fmt.Errorf("handshake: %w", &tls.CertificateVerificationError{Err: errors.New("x509: unknown authority")}),
+		"does not speak TLS":             tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
+		"refuses the TLS handshake":      &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")},
+		"the database is out of reach\n": &net.OpError{Op: "dial", Err: errors.New("connection refused")},
+	} {
+		g := newGate(time.Hour, time.Hour)
+		g.failed(&event.ServerHeartbeatFailedEvent{Failure: err})
+		g.giveUp(g.wait)
+		if got := g.pass(t.Context()); !errors.Is(got, repository.ErrUnavailable) || !strings.Contains(got.Error()+"\n", says) {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
 }

@@ -93,7 +93,7 @@ func connect(o Options) (*Store, error) {
 	setDefaultOf(&c.HeartbeatInterval, heartbeat)
 	setDefaultOf(&c.ConnectTimeout, connectTimeout)
 	client, err := mongo.Connect(c.
-		SetServerMonitor(&event.ServerMonitor{TopologyDescriptionChanged: s.gate.heard}).
+		SetServerMonitor(&event.ServerMonitor{TopologyDescriptionChanged: s.gate.heard, ServerHeartbeatFailed: s.gate.failed}).
 		SetAppName(o.application()).
 		SetReadConcern(readconcern.Majority()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
