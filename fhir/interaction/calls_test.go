@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -94,6 +95,39 @@ func (c *counted) Count(ctx context.Context, q repository.Query, most int) (int,
 func (c *counted) Estimate(ctx context.Context, typ string, anyOf []repository.Token) (int, error) {
 	c.calls.note("Estimate")
 	return c.Counter.Estimate(ctx, typ, anyOf)
+}
+
+// TestGuardedDeletionAsksOncePerType: a deletion looks for what refers to the
+// resource with one question for each type that may, whatever the number of
+// elements by which it may.
+func TestGuardedDeletionAsksOncePerType(t *testing.T) {
+	t.Parallel()
+	seen := &calls{}
+	p := newShopWith(t, shopOptions{calls: seen})
+	p.Integrity.OnDelete = true
+	p.put("Patient", "p1", patient)
+	catalog, err := sharedCatalog()
+	p.must(err)
+	types, parameters := 0, 0
+	for _, typ := range p.Definitions.ResourceTypes() {
+		before := parameters
+		for _, q := range catalog.Parameters(typ) {
+			if typ != auditEvent && q.Kind == search.ReferenceKind && q.Covering == "" && q.LeadsTo("Patient") {
+				parameters++
+			}
+		}
+		if parameters > before {
+			types++
+		}
+	}
+	seen.take()
+	_, err = p.Delete(t.Context(), p.as("integration"), "Patient", "p1")
+	p.must(err)
+	want := fmt.Sprintf("1 Commit, 1 Get, 1 Guards, 1 Stamp, %d Find", types)
+	if got := seen.take(); got != want {
+		t.Errorf("asked for %q, want %q", got, want)
+	}
+	t.Logf("%d types, %d parameters", types, parameters)
 }
 
 // TestCallsOfTheEngine: what an interaction asks of the engine when the keys

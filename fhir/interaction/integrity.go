@@ -2,15 +2,12 @@ package interaction
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/fieldseal/fieldseal/authz"
 	"github.com/fieldseal/fieldseal/fhir"
-	"github.com/fieldseal/fieldseal/fhir/search"
 	"github.com/fieldseal/fieldseal/repository"
-	"github.com/fieldseal/fieldseal/repository/sealed"
 )
 
 // Integrity says which references the server guards. The zero value guards
@@ -150,120 +147,6 @@ func (s *Service) exists(ctx context.Context, c Call, l literal) (bool, error) {
 		return false, unseen(err)
 	}
 	return s.visible(ctx, g, st) != 0 && !st.Head.Deleted, nil
-}
-
-// guardDeletion refuses to delete what others refer to by an element that a
-// search parameter reads, unless the same commit deletes or rewrites them. The
-// refusal names the types of those that the caller may read.
-func (s *Service) guardDeletion(ctx context.Context, c Call, st *sealed.Stored, ch *change) error {
-	key := st.Record.Key
-	if s.Integrity.OnWrite {
-		ch.bump = append(ch.bump, s.Vault.ExistsGuard(key))
-	}
-	if !s.Integrity.OnDelete {
-		return nil
-	}
-	held, err := s.Store.Guards(ctx, []repository.Token{s.Vault.ReferredGuard(key)})
-	if err != nil {
-		return err
-	}
-	ch.expect = append(ch.expect, held...)
-	x := s.newFinder(c, within{})
-	hidden := false
-	var types []string
-	for _, typ := range s.Definitions.ResourceTypes() {
-		if typ == auditEvent {
-			continue
-		}
-		found, visible, err := x.refers(ctx, typ, st)
-		if err != nil {
-			return err
-		}
-		hidden = hidden || found && !visible
-		if visible {
-			types = append(types, typ)
-		}
-	}
-	switch {
-	case len(types) > 0:
-		return fail(Conflict, nil, "the resource is referred to by resources of the type %s; delete or change them first", strings.Join(types, ", "))
-	case hidden:
-		return fail(Conflict, nil, "the resource is referred to by other resources")
-	}
-	return nil
-}
-
-// refers reports whether any resource of a type refers to the target, and
-// whether one of them may be read by the caller.
-func (x *finder) refers(ctx context.Context, resourceType string, target *sealed.Stored) (found, visible bool, err error) {
-	for _, p := range x.Catalog.Parameters(resourceType) {
-		if p.Kind != search.ReferenceKind || p.Covering != "" || !p.LeadsTo(target.Record.Key.Type) {
-			continue
-		}
-		f, v, err := x.refersBy(ctx, p, target)
-		if found = found || f; err != nil || v {
-			return found, v, err
-		}
-	}
-	return found, false, nil
-}
-
-func (x *finder) refersBy(ctx context.Context, p *search.Parameter, target *sealed.Stored) (found, visible bool, err error) {
-	typ, id := target.Record.Key.Type, target.Head.ID
-	e := &search.Expression{Type: p.Resource, Conditions: []*search.Condition{{Name: p.Code, Parameter: p, Operands: []search.Operand{{Type: typ, ID: id}}}}}
-	plan, err := x.Vault.Plan(ctx, e, sealed.Scope{})
-	if err != nil {
-		return false, false, err
-	}
-	for q := plan.Query; ; {
-		q.Limit = candidatePage
-		page, err := x.Store.Find(ctx, q)
-		if err != nil {
-			return found, false, err
-		}
-		for _, rec := range page.Records {
-			if x.checked++; x.checked > maxCandidates {
-				return found, false, tooCostly(e)
-			}
-			f, v, err := x.refersFrom(ctx, p, rec, typ, id)
-			if found = found || f; err != nil || v {
-				return found, v, err
-			}
-		}
-		if page.Next == "" {
-			return found, false, nil
-		}
-		q.After = page.Next
-	}
-}
-
-// refersFrom looks at one candidate with the server's eyes, and decides what
-// the caller may know of it.
-func (x *finder) refersFrom(ctx context.Context, p *search.Parameter, rec repository.Record, typ, id string) (found, visible bool, err error) {
-	st, err := x.Vault.Adopt(ctx, rec)
-	if errors.Is(err, sealed.ErrErased) {
-		return false, false, nil
-	}
-	if err != nil {
-		return false, false, err
-	}
-	self := rec.Key.Type + "/" + st.Head.ID
-	if self == typ+"/"+id || x.call.together.deletes(self) || x.call.together.writes(self) {
-		return false, false, nil
-	}
-	tree, err := x.Vault.Open(st, p.Needs(search.NoModifier))
-	if err != nil {
-		return false, false, err
-	}
-	x.Catalog.Extract(p, tree, func(v *search.Value) bool {
-		found = v.Type == typ && v.ID == id
-		return !found
-	})
-	g, err := x.grant(ctx, authz.Read, rec.Key.Type)
-	if isDenied(err) {
-		return found, false, nil
-	}
-	return found, found && err == nil && x.visible(ctx, g, st) != 0, err
 }
 
 // sameCommit is what the entries of a transaction write together.
