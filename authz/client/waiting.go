@@ -151,16 +151,27 @@ func (r *Registry) Approve(ctx context.Context, id string, edit func(*Client) er
 		}
 		return c, err
 	}
-	return c, r.forget(ctx, id, revision)
+	err = r.forget(ctx, id, revision)
+	if errors.Is(err, ErrUnknown) { // rejected meanwhile, which counts
+		err = errors.Join(err, r.Disable(ctx, id))
+	}
+	return c, err
 }
 
-// Reject forgets a client that waits.
+// Reject forgets a client that waits, and ends what an approval that broke off
+// may have left of it.
 func (r *Registry) Reject(ctx context.Context, id string) error {
 	_, revision, err := r.loadWaiting(ctx, id)
 	if err != nil {
 		return err
 	}
-	return r.forget(ctx, id, revision)
+	if err := r.forget(ctx, id, revision); err != nil {
+		return err
+	}
+	if err := r.Disable(ctx, id); !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	return nil
 }
 
 func (r *Registry) forget(ctx context.Context, id string, revision uint64) error {

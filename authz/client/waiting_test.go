@@ -46,6 +46,38 @@ func TestWaitingClientIsNobodyUntilApproved(t *testing.T) {
 
 func second(_ Client, err error) error { return err }
 
+// Of two officers who decide at the same time, the one who rejects counts.
+func TestRejectionMeetsApproval(t *testing.T) {
+	t.Parallel()
+	n := fresh()
+	c, err := n.Apply(t.Context(), selfDescribed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := newNode(n.table, n.clock)
+	_, err = n.Approve(t.Context(), c.ID, func(*Client) error { return other.Reject(t.Context(), c.ID) })
+	if !errors.Is(err, ErrUnknown) {
+		t.Errorf("approved what was rejected: %v", err)
+	}
+	// An approval that broke off after it had registered.
+	half, err := n.Apply(t.Context(), selfDescribed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.put(t.Context(), half, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Reject(t.Context(), half.ID); err != nil {
+		t.Error(err)
+	}
+	n.clock.Advance(CacheTTL)
+	for what, id := range map[string]string{"rejected first": c.ID, "registered by half": half.ID} {
+		if got, err := n.Get(t.Context(), id); err == nil && got.Disabled.IsZero() {
+			t.Errorf("%s: it is in force", what)
+		}
+	}
+}
+
 // People could not tell an app from another one that took its name.
 func TestWaitingClientDoesNotTakeAName(t *testing.T) {
 	t.Parallel()
