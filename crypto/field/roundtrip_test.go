@@ -42,8 +42,10 @@ func TestAllClassesRoundTripByteExact(t *testing.T) {
 			if err != nil || string(got) != patientJSON {
 				t.Fatalf("%v\n%s", err, got)
 			}
-			if bytes.Contains(body, []byte("Lee")) {
-				t.Error("plaintext in the record")
+			for _, word := range []string{"Ann Lee", "Secret1", "Secret2", "Maiden1", "Bedford"} { // too long to occur by chance
+				if bytes.Contains(body, []byte(word)) {
+					t.Errorf("%s is in the record", word)
+				}
 			}
 			t.Logf("%d → %d, present %s, modifiers %s", len(patientJSON), len(body), h.Present, h.Modifiers)
 		})

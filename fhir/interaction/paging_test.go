@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestPagesUnderConcurrentWriters walks pages in every order while others
@@ -15,6 +16,7 @@ import (
 func TestPagesUnderConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
+	p.underway.limit = time.Minute // the machine may be busy
 	text := func(id string, value int) string {
 		return fmt.Sprintf(`{"resourceType":"Observation","id":%q,"status":"final","code":{"coding":[{"system":"urn:c","code":"x"}]},"subject":{"reference":"Patient/p1"},"valueQuantity":{"value":%d}}`, id, value)
 	}

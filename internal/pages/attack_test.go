@@ -97,7 +97,7 @@ func TestFormActionNamesTheAppAlone(t *testing.T) {
 		t.Error(csp)
 	}
 	b = b.browse().get(loginPath + "?next=" + url.QueryEscape(authorizePath+"?client_id=app&redirect_uri=https://evil.test/"))
-	if strings.Contains(b.header.Get("Content-Security-Policy"), "evil") {
+	if strings.Contains(b.header.Get("Content-Security-Policy"), "evil.test") {
 		t.Error("an address that is not the app's is named")
 	}
 	for in, want := range map[string]string{"https://app.example:8443/cb?x=1": "https://app.example:8443", "http://127.0.0.1:9/cb": "http://127.0.0.1:9",
@@ -119,7 +119,7 @@ func TestLoginIsNoOpenRedirect(t *testing.T) {
 			t.Errorf("%q leads to %q", next, got)
 		}
 		b := h.browse().get(loginPath + "?next=" + url.QueryEscape(next))
-		if strings.Contains(b.body, "evil") {
+		if strings.Contains(b.body, "evil.test") {
 			t.Errorf("%q is on the page", next)
 		}
 		if i > 2 {
@@ -343,7 +343,7 @@ func TestWhatIsNoPageIsSaidSo(t *testing.T) {
 	if b.get(authorizeURL("openid", "login_hint", strings.Repeat("x", maxNext))); b.status != http.StatusRequestURITooLong {
 		t.Errorf("%d", b.status)
 	}
-	if b.get(authorizePath + "?client_id=nobody&redirect_uri=https://evil.test"); b.status != http.StatusBadRequest || b.location() != "" || !strings.Contains(b.body, "This link does not work") || strings.Contains(b.body, "evil") {
+	if b.get(authorizePath + "?client_id=nobody&redirect_uri=https://evil.test"); b.status != http.StatusBadRequest || b.location() != "" || !strings.Contains(b.body, "This link does not work") || strings.Contains(b.body, "evil.test") {
 		t.Errorf("%d %s", b.status, b.body)
 	}
 	for _, row := range []struct {
