@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 )
 
 // A node is killed in the middle of writes and transactions. The others go on,
@@ -131,6 +133,43 @@ func TestKilledDatabase(t *testing.T) {
 		}
 	}
 	scanDatabase(t, c, marker)
+}
+
+// The keystore's database alone is killed. What needs no key that is not in memory
+// is served as before, for as long as keys stay there; the rest ends with 503,
+// soon; the nodes are not ready, and serve again without a restart.
+func TestNodesWithoutTheirKeystore(t *testing.T) {
+	t.Parallel()
+	keys := mongotest.New(t, "--sync-on-commit")
+	c := startNodes(t, 2, "--keystore", databaseOf(keys.URI(), t.Name()))
+	a, b := c.all[0], c.all[1]
+	path := "/Patient/" + a.create(t, person(""))
+	warmed := time.Now()
+	a.do(t, clinician, "GET", path, nil).want(200)
+	keys.Kill()
+	for _, s := range c.all {
+		s.until(t, "noticing the outage", func() bool { return s.ready() == http.StatusServiceUnavailable })
+	}
+	began := time.Now()
+	b.do(t, clinician, "GET", path, nil).outcome(503) // it has never had the keys
+	if got := a.do(t, integration, "POST", "/Patient", person("")); got.status != 503 || got.header.Get("Retry-After") == "" {
+		t.Errorf("a patient who needs new keys: %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+	}
+	if took := time.Since(began); took > tooLong {
+		t.Errorf("refusing took %s", took)
+	}
+	got := a.do(t, clinician, "GET", path, nil).status
+	if took := time.Since(warmed); took < 40*time.Second && got != 200 {
+		t.Errorf("%s after its keys were read: %d", took, got)
+	}
+	if err := keys.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.all {
+		s.until(t, "being ready again", func() bool { return s.ready() == http.StatusOK })
+		s.do(t, clinician, "GET", path, nil).want(200)
+		s.create(t, person(""))
+	}
 }
 
 // write creates a patient whose id, identifier and names are markers.
