@@ -150,6 +150,7 @@ func (s *Server) grantCode(w http.ResponseWriter, r *http.Request, ar fosite.Aut
 		sess.Until = s.Now().Add(d.Claims.Lifetime)
 	}
 	sess.Claims.Client, sess.Claims.Scopes, sess.Claims.Lifetime = "", nil, 0
+	ar.SetID(s.newFamily(d.Claims.Account))
 	resp, err := s.provider.NewAuthorizeResponse(r.Context(), ar, sess)
 	if err != nil {
 		return err
