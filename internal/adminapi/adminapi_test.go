@@ -73,7 +73,7 @@ func serve(t *testing.T, b Backend) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: NewHandler(b), ReadHeaderTimeout: time.Second, ConnContext: ConnContext}
+	s := &http.Server{Handler: NewHandler(b), ReadHeaderTimeout: time.Minute, ConnContext: ConnContext}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
 	return dir

@@ -77,6 +77,7 @@ func TestKillNineNeitherLosesNorDuplicates(t *testing.T) {
 		}
 		kills++
 	}
+	front.Close() // and what killed imports had under way has ended
 	counts := map[string]int{}
 	for key := range s.versions {
 		typ, _, _ := strings.Cut(key, "/")

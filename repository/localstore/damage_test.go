@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -119,6 +120,7 @@ func TestFlippedByteInLogIsReported(t *testing.T) {
 	dir, crashed := t.TempDir(), t.TempDir()
 	s := open(t, small(dir))
 	putMany(t, s)
+	localstore.AwaitQuiet(t, s)
 	if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -307,5 +309,11 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 	if _, err := s.Get(t.Context(), numbered(1)); !errors.Is(err, repository.ErrUnavailable) {
 		t.Fatalf("a closed store answers %v", err)
 	}
-	goleak.VerifyNone(t, before)
+	leaked := goleak.Find(before)
+	for end := time.Now().Add(time.Minute); leaked != nil && time.Now().Before(end); leaked = goleak.Find(before) {
+		continue // on a busy machine those that are ending need more than half a second
+	}
+	if leaked != nil {
+		t.Error(leaked)
+	}
 }

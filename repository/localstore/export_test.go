@@ -3,6 +3,7 @@ package localstore
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -76,6 +77,22 @@ func Flush(t *testing.T, s *Store) {
 	t.Helper()
 	if err := s.db.Flush(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// AwaitQuiet returns when Pebble neither writes nor removes files of its own
+// accord, so that a copy of the folder is one that a crash could have left.
+func AwaitQuiet(t *testing.T, s *Store) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(scrubPoll) {
+		m := s.db.Metrics()
+		if m.Compact.NumInProgress == 0 && m.Flush.NumInProgress == 0 && m.Table.PendingStatsCollectionCount == 0 &&
+			m.Table.ObsoleteCount == 0 && m.Table.ZombieCount == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the store is busy:\n", m)
+		}
 	}
 }
 

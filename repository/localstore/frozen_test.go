@@ -259,6 +259,7 @@ func TestUpgradeGoesOnWhereItStopped(t *testing.T) {
 		done := localstore.MoveChunk(t, s)
 		// Half of a kill: what is open is copied, and the copy goes on.
 		next := t.TempDir()
+		localstore.AwaitQuiet(t, s)
 		if err := os.CopyFS(next, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
