@@ -58,7 +58,7 @@ func TestVaultOutageClosesThePages(t *testing.T) {
 	picker.press("Search", map[string]string{"Name": family})
 	closed := func(name string, v *visitor) {
 		t.Helper()
-		for _, inside := range []string{family, id, "vault", "key"} {
+		for _, inside := range []string{family, id, "vault", " key", "key "} {
 			if strings.Contains(v.page.body, inside) {
 				t.Errorf("%s shows %q", name, inside)
 			}
