@@ -224,6 +224,20 @@ type Feeder interface {
 	ChangesBefore(ctx context.Context, before Seq) iter.Seq2[Change, error]
 }
 
+// Wanted names a version of a record; version zero is the current one.
+type Wanted struct {
+	Key     Key
+	Version Version
+}
+
+// Gatherer is implemented by engines to which each call is a round trip.
+type Gatherer interface {
+	// Gather returns what Get and GetVersion return for each, in order. What is not
+	// found is a record with version zero. Bytes that fail their checksum fail the
+	// whole.
+	Gather(ctx context.Context, wanted []Wanted) ([]Record, error)
+}
+
 // Purger is implemented by engines that can physically remove an owner's
 // records with all versions, tokens and tombstones (erasure).
 type Purger interface {

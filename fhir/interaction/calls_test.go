@@ -2,6 +2,7 @@ package interaction
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,13 +43,14 @@ func (c *calls) take() string {
 }
 
 func (c *calls) of(e engine) engine {
-	return &counted{engine: e, Counter: e.(repository.Counter), Indexer: e.(repository.Indexer), calls: c}
+	return &counted{engine: e, Counter: e.(repository.Counter), Indexer: e.(repository.Indexer), Feeder: e.(repository.Feeder), calls: c}
 }
 
 type counted struct {
 	engine
 	repository.Counter
 	repository.Indexer
+	repository.Feeder
 	calls *calls
 }
 
@@ -60,6 +62,22 @@ func (c *counted) Get(ctx context.Context, k repository.Key) (repository.Record,
 func (c *counted) GetVersion(ctx context.Context, k repository.Key, v repository.Version) (repository.Record, error) {
 	c.calls.note("GetVersion")
 	return c.engine.GetVersion(ctx, k, v)
+}
+
+// Gather answers as an engine does to which each call is a round trip.
+func (c *counted) Gather(ctx context.Context, wanted []repository.Wanted) ([]repository.Record, error) {
+	c.calls.note("Gather")
+	out := make([]repository.Record, len(wanted))
+	for i, w := range wanted {
+		var err error
+		if out[i], err = c.engine.Get(ctx, w.Key); w.Version != 0 {
+			out[i], err = c.engine.GetVersion(ctx, w.Key, w.Version)
+		}
+		if err != nil && !errors.Is(err, repository.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func (c *counted) Commit(ctx context.Context, b repository.Batch) (repository.Seq, error) {
@@ -157,6 +175,8 @@ func TestCallsOfTheEngine(t *testing.T) {
 		{"search by two parameters", func() (*Answer, error) {
 			return p.Search(ctx, p.as("clinician"), "Observation", "patient=p1&code=urn:c|k&_count=20")
 		}, "1 Find"},
+		{"history of the system", func() (*Answer, error) { return p.HistorySystem(ctx, integration, "") }, "1 Gather"},
+		{"history of a type", func() (*Answer, error) { return p.HistoryType(ctx, integration, "Observation", "_count=3") }, "1 Gather"},
 		{"create", func() (*Answer, error) { return p.Create(ctx, integration, "Observation", []byte(observation)) }, "1 Commit, 1 Stamp"},
 		{"conditional create", func() (*Answer, error) {
 			return p.Create(ctx, unless, "Patient", []byte(strings.Replace(patient, `"id":"p1",`, "", 1)))

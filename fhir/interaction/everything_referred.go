@@ -63,20 +63,47 @@ func (e *record) referred(ctx context.Context, at position, yield func(found, er
 	slices.SortFunc(keys, func(a, b repository.Key) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), bytes.Compare(a.ID[:], b.ID[:]))
 	})
-	for _, k := range keys {
-		place := rank{Key: []byte(k.Type), ID: k.ID}
-		if at.Rank != nil && place.compare(*at.Rank) <= 0 {
-			continue
-		}
-		h, err := e.other(ctx, k)
-		if err != nil {
-			yield(found{}, err)
-			return
-		}
-		if h != nil && !yield(found{item{*h, nil, "include"}, position{Type: len(e.query.Expressions), Rank: &place}}, nil) {
+	if at.Rank != nil {
+		keys = slices.DeleteFunc(keys, func(k repository.Key) bool { return placed(k).compare(*at.Rank) <= 0 })
+	}
+	for some := range slices.Chunk(keys, smallBatch) {
+		if !e.others(ctx, some, yield) {
 			return
 		}
 	}
+}
+
+// placed is the position of what is referred to.
+func placed(k repository.Key) rank { return rank{Key: []byte(k.Type), ID: k.ID} }
+
+// others yields some of what is referred to, and reports whether to go on.
+func (e *record) others(ctx context.Context, keys []repository.Key, yield func(found, error) bool) bool {
+	load, err := e.Vault.Ahead(ctx, current(keys))
+	if err != nil {
+		yield(found{}, err)
+		return false
+	}
+	for _, k := range keys {
+		h, err := e.other(ctx, load, k)
+		if err != nil {
+			yield(found{}, err)
+			return false
+		}
+		place := placed(k)
+		if h != nil && !yield(found{item{*h, nil, "include"}, position{Type: len(e.query.Expressions), Rank: &place}}, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// current asks for the current versions.
+func current(keys []repository.Key) []repository.Wanted {
+	wanted := make([]repository.Wanted, len(keys))
+	for i, k := range keys {
+		wanted[i].Key = k
+	}
+	return wanted
 }
 
 // complete visits the compartment for its references when a page began behind
@@ -101,7 +128,7 @@ func (e *record) complete(ctx context.Context) error {
 
 // other decides on a resource that is referred to; nil when it is not shown or
 // was among the members.
-func (e *record) other(ctx context.Context, k repository.Key) (*hit, error) {
+func (e *record) other(ctx context.Context, load sealed.Loader, k repository.Key) (*hit, error) {
 	g, err := e.grant(ctx, authz.Read, k.Type)
 	if isDenied(err) {
 		return nil, nil
@@ -109,7 +136,7 @@ func (e *record) other(ctx context.Context, k repository.Key) (*hit, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := e.Vault.Load(ctx, k)
+	st, err := load(ctx, repository.Wanted{Key: k})
 	if errors.Is(err, repository.ErrNotFound) || errors.Is(err, sealed.ErrErased) {
 		return nil, nil
 	}

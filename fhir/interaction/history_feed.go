@@ -217,9 +217,17 @@ func (f *feed) asked(ch repository.Change) bool {
 // take judges a batch and takes over what is visible, until the page is full:
 // then there is more, or may be.
 func (f *feed) take(ctx context.Context, batch []repository.Change) (full bool, err error) {
+	wanted := make([]repository.Wanted, 0, 2*len(batch))
+	for _, ch := range batch {
+		wanted = append(wanted, repository.Wanted{Key: ch.Key}, repository.Wanted{Key: ch.Key, Version: ch.Version})
+	}
+	load, err := f.s.Vault.Ahead(ctx, wanted)
+	if err != nil {
+		return false, err
+	}
 	found := make([]hit, len(batch))
 	err = inParallel(ctx, len(batch), func(i int) (err error) {
-		found[i], err = f.judge(ctx, batch[i])
+		found[i], err = f.judge(ctx, load, batch[i])
 		return err
 	})
 	if err != nil {
@@ -247,19 +255,19 @@ func (f *feed) take(ctx context.Context, batch []repository.Change) (full bool, 
 
 // judge loads a version and decides on it: by its own labels and by the current
 // ones, the stricter wins.
-func (f *feed) judge(ctx context.Context, ch repository.Change) (hit, error) {
+func (f *feed) judge(ctx context.Context, load sealed.Loader, ch repository.Change) (hit, error) {
 	if in, err := f.s.inTime(ctx, f.q, ch.Key, ch.Version, ch.Updated); !in || err != nil {
 		return hit{}, err
 	}
 	g := f.grants[ch.Key.Type]
-	current, err := f.s.Vault.Load(ctx, ch.Key)
+	current, err := load(ctx, repository.Wanted{Key: ch.Key})
 	if err != nil {
 		return hit{}, unseen(err)
 	}
 	st, mask := current, field.AllClasses
 	if current.Record.Version != ch.Version {
 		mask = f.s.visible(ctx, g, current)
-		if st, err = f.s.Vault.LoadVersion(ctx, ch.Key, ch.Version); err != nil {
+		if st, err = load(ctx, repository.Wanted{Key: ch.Key, Version: ch.Version}); err != nil {
 			return hit{}, unseen(err)
 		}
 	}

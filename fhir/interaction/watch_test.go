@@ -74,7 +74,15 @@ func (p *shop) watched() repository.Store {
 		repository.Feeder
 		repository.Indexer
 	}
-	if m, ok := p.store.(more); ok {
+	m, ok := p.store.(more)
+	if g, gathers := p.store.(repository.Gatherer); gathers && ok {
+		return struct {
+			watchedStore
+			more
+			repository.Gatherer
+		}{s, m, g}
+	}
+	if ok {
 		return struct {
 			watchedStore
 			more

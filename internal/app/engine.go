@@ -96,7 +96,7 @@ func (a *App) openStoreEngine(ctx context.Context) error {
 		if err := a.join(ctx, s); err != nil {
 			return err
 		}
-		a.database, a.store = s, fenced{s, a.node.Valid}
+		a.database, a.store = s, fenced{s, s, a.node.Valid}
 		return nil
 	}
 	s, err := localstore.Open(ctx, localstore.Options{Dir: a.path("store"), MinFree: uint64(a.cfg.StoreMinFree),

@@ -93,7 +93,8 @@ func (a *App) follow(ctx context.Context) error {
 // an operation lasts (internal/node).
 type fenced struct {
 	engine
-	valid func() bool
+	database repository.Gatherer // the same
+	valid    func() bool
 }
 
 // errFenced is a state of this node that passes.
@@ -118,6 +119,14 @@ func (f fenced) GetVersion(ctx context.Context, k repository.Key, v repository.V
 		return repository.Record{}, err
 	}
 	return f.engine.GetVersion(ctx, k, v)
+}
+
+// Gather implements repository.Gatherer, as the engine below does.
+func (f fenced) Gather(ctx context.Context, wanted []repository.Wanted) ([]repository.Record, error) {
+	if err := f.fence(); err != nil {
+		return nil, err
+	}
+	return f.database.Gather(ctx, wanted)
 }
 
 func (f fenced) Find(ctx context.Context, q repository.Query) (repository.Page, error) {

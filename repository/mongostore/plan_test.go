@@ -107,6 +107,7 @@ func askEverything(t *testing.T, s *mongostore.Store) {
 	must(s.Estimate(ctx, "Patient", token(3, 4)))
 	must(s.Get(ctx, key(1)))
 	must(s.GetVersion(ctx, key(1), 1))
+	must(s.Gather(ctx, []repository.Wanted{{Key: key(1)}, {Key: key(2), Version: 1000}}))
 	must(s.History(ctx, repository.HistoryRange{Key: key(1), Limit: 5}))
 	must(s.Since(ctx, 1))
 	for _, err := range s.Changes(ctx, "") {
@@ -205,7 +206,7 @@ func questions(t *testing.T, command bson.Raw) map[string][]bson.Raw {
 		return out
 	case "getMore", "killCursors": // of a find that stands here too
 		return nil
-	case "hello", "insert", "listCollections", "commitTransaction", "abortTransaction", "createIndexes", "endSessions", "ping":
+	case "hello", "getParameter", "insert", "listCollections", "commitTransaction", "abortTransaction", "createIndexes", "endSessions", "ping":
 		return nil
 	}
 	t.Errorf("a command of an unknown kind: %s", name)

@@ -43,8 +43,10 @@ func TestCommandsOnTheWire(t *testing.T) {
 	}
 	commit := func(b repository.Batch) func() { return func() { must(s.Commit(ctx, b)) } }
 	var many []repository.Write
+	var wanted []repository.Wanted
 	for n := range 230 { // below the first milepost
 		many = append(many, write(10_000+n, 0, 42))
+		wanted = append(wanted, repository.Wanted{Key: key(10_000 + n)})
 	}
 	must(s.Commit(ctx, batch(many...)))
 	must(s.Stamp(ctx))
@@ -73,6 +75,8 @@ func TestCommandsOnTheWire(t *testing.T) {
 	}{
 		{"read", func() { must(s.Get(ctx, key(10_000))) }, "find"},
 		{"read of the current version by number", func() { must(s.GetVersion(ctx, key(10_000), 1)) }, "find"},
+		{"230 reads at once", func() { must(s.Gather(ctx, wanted)) }, "find"},
+		{"… and of past versions", func() { must(s.Gather(ctx, append(wanted, repository.Wanted{Key: key(1), Version: 9}))) }, "2 find"},
 		{"search page", func() { must(s.Find(ctx, page)) }, "find"},
 		{"count", func() { must(s.Count(ctx, page, 1000)) }, "aggregate"},
 		{"estimate", func() { must(s.Estimate(ctx, "Patient", []repository.Token{42, 43})) }, "aggregate"},

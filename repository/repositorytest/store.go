@@ -3,7 +3,7 @@ package repositorytest
 import "testing"
 
 // TestStore runs the contract of repository.Store, and of repository.Purger,
-// Indexer and Counter where the engine implements them.
+// Indexer, Counter, Feeder and Gatherer where the engine implements them.
 func TestStore(t *testing.T, open Open) {
 	for _, c := range []struct {
 		name string
@@ -17,6 +17,7 @@ func TestStore(t *testing.T, open Open) {
 		{"a caller may reuse its memory", testCallerMemory},
 		{"one of many writers wins", testRacingWriters},
 		{"a tombstone is a version", testTombstone},
+		{"gathering agrees with reading one by one", testGather},
 		{"history is newest first", testHistoryOrder},
 		{"history pages hold still while versions are added", testHistoryCursor},
 		{"find is an and of ors", testFindClauses},

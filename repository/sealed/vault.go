@@ -142,6 +142,44 @@ func (v *Vault) LoadVersion(ctx context.Context, k repository.Key, n repository.
 	return v.opened(ctx, rec, err)
 }
 
+// Loader is Load and LoadVersion, which it is for version zero and for others.
+type Loader func(ctx context.Context, w repository.Wanted) (*Stored, error)
+
+// Ahead reads versions at once where the engine can, for a caller that will ask
+// for each. The loader answers with what was read here; with other engines it
+// asks them then.
+func (v *Vault) Ahead(ctx context.Context, wanted []repository.Wanted) (Loader, error) {
+	g, ok := v.store.(repository.Gatherer)
+	if !ok {
+		return v.load, nil
+	}
+	records, err := g.Gather(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	read := make(map[repository.Wanted]repository.Record, len(wanted))
+	for i, w := range wanted {
+		read[w] = records[i]
+	}
+	return func(ctx context.Context, w repository.Wanted) (*Stored, error) {
+		rec, ok := read[w]
+		if !ok {
+			return v.load(ctx, w)
+		}
+		if rec.Version == 0 {
+			return v.opened(ctx, rec, fmt.Errorf("reading %v: %w", w.Key, repository.ErrNotFound))
+		}
+		return v.opened(ctx, rec, nil)
+	}, nil
+}
+
+func (v *Vault) load(ctx context.Context, w repository.Wanted) (*Stored, error) {
+	if w.Version == 0 {
+		return v.Load(ctx, w.Key)
+	}
+	return v.LoadVersion(ctx, w.Key, w.Version)
+}
+
 func (v *Vault) opened(ctx context.Context, rec repository.Record, err error) (*Stored, error) {
 	if errors.Is(err, repository.ErrNotFound) {
 		if _, derr := v.Adopt(ctx, v.decoy.Record); derr != nil {
