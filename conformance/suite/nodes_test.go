@@ -3,6 +3,7 @@ package suite
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -185,7 +186,7 @@ func (s *server) promptly(t testing.TB, what string, ok func() bool) {
 func TestTwoNodesServeAsOne(t *testing.T) {
 	t.Parallel()
 	issuer := startProvider(t)
-	c := startNodes(t, 2, "--issuers", issuersFile(t, issuer, "  bearer: {audience: \"https://fhir.example/fhir\", fhir_user_of_account: true}\n"))
+	c := startNodes(t, 2, "--metrics", "127.0.0.1:0", "--issuers", issuersFile(t, issuer, "  bearer: {audience: \"https://fhir.example/fhir\", fhir_user_of_account: true}\n"))
 	a, b := c.all[0], c.all[1]
 	p := person("")
 	id := a.create(t, p)
@@ -208,6 +209,7 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 	labelsAcross(t, c, patient)
 	consentAcross(t, c, patient)
 	eraseAcross(t, c, id)
+	a.measuresCommands(t)
 	for _, s := range c.all {
 		s.stop(t)
 	}
@@ -218,6 +220,26 @@ func TestTwoNodesServeAsOne(t *testing.T) {
 func (c *nodes) verify(t *testing.T, as int) {
 	t.Helper()
 	verify(t, c.all[as].dir, c.args[as][2:4]...)
+}
+
+// measuresCommands: the metrics count commands to the database by name and
+// collection.
+func (s *server) measuresCommands(t *testing.T) {
+	t.Helper()
+	r, err := s.client.Get(printedMetrics.FindStringSubmatch(s.stdout.String())[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`collection_name="records",db_operation_name="find"`, `collection_name="trail",db_operation_name="insert"`} {
+		if !strings.Contains(string(text), `db_client_operation_duration_seconds_count{db_`+want) {
+			t.Errorf("no commands with %s were measured", want)
+		}
+	}
 }
 
 // repeatAcross sends one creation with one key to both nodes at the same time.

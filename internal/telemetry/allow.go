@@ -56,7 +56,8 @@ var metricKeys = map[string]bool{
 	"http.request.method": true, "http.route": true, "http.response.status_code": true,
 	"network.protocol.version": true, "url.scheme": true, "error.type": true,
 	"fhir.interaction": true, "fhir.resource.type": true, "authz.outcome": true,
-	"audit.kind": true, "audit.outcome": true, "crypto.suite": true, "db.operation.name": true,
+	"audit.kind": true, "audit.outcome": true, "crypto.suite": true,
+	"db.system.name": true, "db.operation.name": true, "db.collection.name": true,
 	"operation": true, "outcome": true, "kind": true, "stage": true, "cache": true, "result": true,
 }
 

@@ -3,56 +3,105 @@ package mongostore
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
 
-var tracer = otel.Tracer("github.com/fieldseal/fieldseal/repository/mongostore")
+const instrumentedName = "github.com/fieldseal/fieldseal/repository/mongostore"
 
-// traced are the commands that get a span; the others belong to the driver.
-var traced = map[string]bool{
+var tracer = otel.Tracer(instrumentedName)
+
+// observed are the commands that are measured and get a span; the others belong
+// to the driver.
+var observed = map[string]bool{
 	"find": true, "getMore": true, "insert": true, "update": true, "delete": true, "findAndModify": true,
 	"aggregate": true, "commitTransaction": true, "abortTransaction": true, "createIndexes": true,
 }
 
-// commandSpans makes one span per command. It carries the names of the command
-// and of its collection, and nothing of a filter or document. watch, when set,
-// is told of each command too.
-func commandSpans(watch func(*event.CommandStartedEvent)) *event.CommandMonitor {
-	var open sync.Map // request id → span
-	end := func(id int64, failed bool) {
-		span, ok := open.LoadAndDelete(id)
-		if !ok {
-			return
-		}
-		if failed {
-			span.(trace.Span).SetStatus(codes.Error, "")
-		}
-		span.(trace.Span).End()
+// command is all that leaves of one: the names of it and of its collection, and
+// nothing of a filter or document. Names are OpenTelemetry's.
+type command struct{ name, collection string }
+
+func (c command) attributes() []attribute.KeyValue {
+	attrs := []attribute.KeyValue{attribute.String("db.system.name", "mongodb"), attribute.String("db.operation.name", c.name)}
+	if c.collection != "" {
+		attrs = append(attrs, attribute.String("db.collection.name", c.collection))
 	}
+	return attrs
+}
+
+// underWay is a command without its reply.
+type underWay struct {
+	command
+	span trace.Span // nil when it is not traced
+}
+
+// monitor makes a span of each command and measures it.
+type monitor struct {
+	duration metric.Float64Histogram
+	sets     sync.Map // command → metric.MeasurementOption
+	open     sync.Map // request id → underWay
+}
+
+// newMonitor returns what the driver tells. watch, when set, is told of each
+// command too.
+func newMonitor(watch func(*event.CommandStartedEvent)) *event.CommandMonitor {
+	d, err := otel.Meter(instrumentedName).Float64Histogram("db.client.operation.duration",
+		metric.WithUnit("s"), metric.WithDescription("Time of commands to the database, by command and collection."),
+		metric.WithExplicitBucketBoundaries(.001, .005, .01, .05, .1, .5, 1, 5, 10))
+	if err != nil {
+		otel.Handle(err)
+	}
+	m := &monitor{duration: d}
 	return &event.CommandMonitor{
 		Started: func(ctx context.Context, e *event.CommandStartedEvent) {
 			if watch != nil {
 				watch(e)
 			}
-			if !traced[e.CommandName] || !trace.SpanFromContext(ctx).IsRecording() {
-				return
+			if observed[e.CommandName] {
+				m.begin(ctx, e)
 			}
-			attrs := []attribute.KeyValue{
-				attribute.String("db.system.name", "mongodb"),
-				attribute.String("db.operation.name", e.CommandName),
-			}
-			if name, ok := e.Command.Lookup(e.CommandName).StringValueOK(); ok {
-				attrs = append(attrs, attribute.String("db.collection.name", name))
-			}
-			_, span := tracer.Start(ctx, "mongodb "+e.CommandName, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
-			open.Store(e.RequestID, span)
 		},
-		Succeeded: func(_ context.Context, e *event.CommandSucceededEvent) { end(e.RequestID, false) },
-		Failed:    func(_ context.Context, e *event.CommandFailedEvent) { end(e.RequestID, true) },
+		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) { m.end(ctx, e.RequestID, e.Duration, false) },
+		Failed:    func(ctx context.Context, e *event.CommandFailedEvent) { m.end(ctx, e.RequestID, e.Duration, true) },
 	}
+}
+
+func (m *monitor) begin(ctx context.Context, e *event.CommandStartedEvent) {
+	u := underWay{command: command{name: e.CommandName}}
+	field := e.CommandName
+	if field == "getMore" { // its own value is the cursor
+		field = "collection"
+	}
+	u.collection, _ = e.Command.Lookup(field).StringValueOK()
+	if trace.SpanFromContext(ctx).IsRecording() {
+		_, u.span = tracer.Start(ctx, "mongodb "+u.name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(u.attributes()...))
+	}
+	m.open.Store(e.RequestID, u)
+}
+
+func (m *monitor) end(ctx context.Context, id int64, took time.Duration, failed bool) {
+	found, ok := m.open.LoadAndDelete(id)
+	if !ok {
+		return
+	}
+	u := found.(underWay)
+	set, ok := m.sets.Load(u.command)
+	if !ok {
+		set, _ = m.sets.LoadOrStore(u.command, metric.WithAttributeSet(attribute.NewSet(u.attributes()...)))
+	}
+	m.duration.Record(ctx, took.Seconds(), set.(metric.RecordOption))
+	if u.span == nil {
+		return
+	}
+	if failed {
+		u.span.SetStatus(codes.Error, "")
+	}
+	u.span.End()
 }

@@ -100,7 +100,7 @@ func connect(o Options) (*Store, error) {
 		SetReadPreference(readpref.Primary()).
 		SetRetryReads(true).
 		SetRetryWrites(true).
-		SetMonitor(commandSpans(o.watch)).
+		SetMonitor(newMonitor(o.watch)).
 		SetTimeout(o.Timeout))
 	if err != nil {
 		s.gate.close()
