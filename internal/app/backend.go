@@ -106,7 +106,7 @@ func (a *App) KeysStatus(ctx context.Context) (keyring.Status, error) { return a
 // RotateKEK implements adminapi.Backend.
 func (a *App) RotateKEK(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "key-rotate", func() error {
-		err := a.peers.Alone(ctx, workKeys, func(ctx context.Context) error {
+		err := a.inTurn(ctx, workKeys, func(ctx context.Context) error {
 			return a.ring.RotateKEK(ctx, func(done, total int) {
 				progress(adminapi.Progress{Step: "wrapping keys again", Done: done, Total: total})
 			})

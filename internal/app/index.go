@@ -14,7 +14,7 @@ import (
 // Reindex implements adminapi.Backend.
 func (a *App) Reindex(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "index-rebuild", func() error {
-		return a.peers.Alone(ctx, workIndex, func(ctx context.Context) error {
+		return a.inTurn(ctx, workIndex, func(ctx context.Context) error {
 			return a.vault.Reindex(ctx, indexProgress("indexing", progress))
 		})
 	})
@@ -23,7 +23,7 @@ func (a *App) Reindex(ctx context.Context, progress func(adminapi.Progress)) err
 // RotateIndex implements adminapi.Backend.
 func (a *App) RotateIndex(ctx context.Context, progress func(adminapi.Progress)) error {
 	return a.recorded(ctx, "index-rotate", func() error {
-		err := a.peers.Alone(ctx, workIndex, func(ctx context.Context) error {
+		err := a.inTurn(ctx, workIndex, func(ctx context.Context) error {
 			return a.vault.RotateIndex(ctx, indexProgress("indexing under the new key", progress))
 		})
 		if err != nil {

@@ -40,6 +40,26 @@ func (sole) Alone(ctx context.Context, _ string, work func(context.Context) erro
 	return work(ctx)
 }
 
+// turnEvery is how often a command looks whether its turn has come.
+const turnEvery = 250 * time.Millisecond
+
+// inTurn runs an operator's work that one node does at a time. What is under way
+// is waited for, as on an embedded engine: another command, what a killed node
+// left until it counts as dead, or the regular look of any node at its index.
+func (a *App) inTurn(ctx context.Context, name string, work func(context.Context) error) error {
+	for {
+		err := a.peers.Alone(ctx, name, work)
+		if !errors.Is(err, node.ErrBusy) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(turnEvery):
+		}
+	}
+}
+
 // join enters this node among those on the database, before anything is read
 // from it that others may change.
 func (a *App) join(ctx context.Context, s *mongostore.Store) error {
