@@ -77,24 +77,6 @@ func (q *asking) use(f consentForm) (first bool, err error) {
 
 // Sweep removes the marks of forms that are too old to be accepted. It may run on
 // several nodes at once.
-func (p *Pages) Sweep(ctx context.Context) (n int, err error) {
-	now := p.Now().Unix()
-	var old []repository.Row
-	for stored, err := range p.Table.Scan(ctx, []byte(rowForms)) {
-		if err != nil {
-			return n, fmt.Errorf("sweeping used forms: %w", err)
-		}
-		var row usedRow
-		if json.Unmarshal(stored.Value, &row) == nil && row.Keep <= now {
-			old = append(old, repository.Row{Key: append([]byte(nil), stored.Key...), Revision: stored.Revision})
-		}
-	}
-	for _, r := range old {
-		err := p.Table.DeleteIf(ctx, r.Key, r.Revision)
-		if err != nil && !errors.Is(err, repository.ErrNotFound) && !errors.Is(err, repository.ErrConflict) {
-			return n, fmt.Errorf("sweeping used forms: %w", err)
-		}
-		n++
-	}
-	return n, nil
+func (p *Pages) Sweep(ctx context.Context) (int, error) {
+	return repository.Sweep(ctx, p.Table, p.Now().Unix(), rowForms)
 }
