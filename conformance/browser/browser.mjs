@@ -26,7 +26,7 @@ export async function openBrowser(executablePath = '/usr/bin/chromium') {
   const page = context.pages()[0] ?? (await context.newPage());
   const close = async () => {
     await context.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 30 }); // its last processes may still write
   };
   return { context, page, close };
 }

@@ -25,6 +25,7 @@ const stop = (page) =>
 // many stops away.
 async function walk(page, what, name, most = 60) {
   const passed = [];
+  await page.waitForLoadState();
   for (let i = 0; i < most; i++) {
     await page.keyboard.press('Tab');
     const at = await stop(page);
@@ -48,12 +49,13 @@ export function keyboard(growth, officer) {
       await page.reload();
       await walk(page, 'a', 'Skip to the content', 1);
       await keys.press('Enter');
+      await page.waitForFunction(() => location.hash);
       await page.evaluate(() => delete window.stopBefore);
       await walk(page, 'a', 'Sign in again', 1);
     },
     async 'keyboard: login'() {
       await growth.open(officer, { scope: 'openid fhirUser user/Patient.rs user/Observation.rs' });
-      await page.waitForFunction(() => document.activeElement.name === 'username'); // it waits there
+      await page.waitForFunction(() => document.activeElement?.name === 'username'); // it waits there
       await keys.type(officer.name);
       await walk(page, 'input', 'Password');
       await keys.type(officer.password);

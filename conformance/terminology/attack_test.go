@@ -66,7 +66,7 @@ func TestFanOutOfValueSetsIsBounded(t *testing.T) {
 	if _, err := s.Contains(t.Context(), "urn:level:0", "", "unicorn"); !errors.Is(err, ErrTooCostly) {
 		t.Errorf("member of any system: %v", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }
@@ -121,7 +121,7 @@ func TestHostilePatternIsBounded(t *testing.T) {
 		if in || !errors.Is(err, want) || (err == nil) != (want == nil) {
 			t.Errorf("%.20s: %v, %v, want %v", pattern, in, err, want)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%.20s: took %v", pattern, took)
 		}
 	}

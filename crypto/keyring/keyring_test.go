@@ -114,7 +114,7 @@ func TestFlippedBitInOwnerRowIsRefused(t *testing.T) {
 			damaged[bit/8] ^= 1 << (bit % 8)
 			table := table.Clone()
 			table.Put(key, damaged)
-			r, err := keyring.Open(t.Context(), keyring.Options{Table: table, Wrapper: kms})
+			r, err := keyring.Open(t.Context(), keyring.Options{Table: table, Wrapper: kms, KMSTimeout: time.Hour})
 			if err != nil {
 				t.Error(err)
 				return

@@ -51,7 +51,8 @@ func (k *KMS) SetDown(down bool) { k.mu.Lock(); k.down = down; k.mu.Unlock() }
 // SetRevoked makes every call answer that the key may not be used.
 func (k *KMS) SetRevoked(revoked bool) { k.mu.Lock(); k.revoked = revoked; k.mu.Unlock() }
 
-// SetSlow delays every call; a context that ends first fails it.
+// SetSlow delays every call; a context that ends first fails it. Without a
+// delay no deadline does: a busy machine is not a slow KMS.
 func (k *KMS) SetSlow(d time.Duration) { k.mu.Lock(); k.slow = d; k.mu.Unlock() }
 
 // Calls returns how often Wrap and Unwrap were called, failures included.
@@ -79,7 +80,7 @@ func (k *KMS) enter(ctx context.Context, counter *int) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case k.down:
 		return errDown
