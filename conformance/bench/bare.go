@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,7 +88,13 @@ func (b *bare) prepare(ctx context.Context) error {
 	if _, err := records.InsertMany(ctx, b.docs); err != nil {
 		return err
 	}
-	if _, err := b.copied.Collection("trail").InsertOne(ctx, bson.D{{Key: "b", Value: make([]byte, 1)}}); err != nil {
+	for _, name := range []string{"trail", "versions", "guards"} { // no transaction creates them
+		if _, err := b.copied.Collection(name).InsertOne(ctx, bson.D{{Key: "b", Value: make([]byte, 1)}}); err != nil {
+			return err
+		}
+	}
+	feed := mongo.IndexModel{Keys: bson.D{{Key: "q", Value: 1}}, Options: options.Index().SetName("feed")}
+	if _, err := b.copied.Collection("versions").Indexes().CreateOne(ctx, feed); err != nil {
 		return err
 	}
 	_, err = b.copied.Collection("meta").InsertOne(ctx, bson.D{{Key: "_id", Value: "feed"}, {Key: "n", Value: int64(0)}})
@@ -115,22 +120,36 @@ func (b *bare) audit(ctx context.Context) error {
 	return err
 }
 
-func (b *bare) read(ctx context.Context, n int) error {
-	err := b.copied.Collection("records").FindOne(ctx, bson.D{{Key: "_id", Value: field(b.doc(n), "_id")}},
+// get reads one document by its id.
+func (b *bare) get(ctx context.Context, n int) error {
+	return b.copied.Collection("records").FindOne(ctx, bson.D{{Key: "_id", Value: field(b.doc(n), "_id")}},
 		options.FindOne().SetProjection(withoutTokens)).Err()
-	return errors.Join(err, b.audit(ctx))
 }
 
-// search asks for the rarest token of a document.
-func (b *bare) search(ctx context.Context, n int) error {
-	cur, err := b.copied.Collection("records").Find(ctx, bson.D{
+func (b *bare) read(ctx context.Context, n int) error {
+	return errors.Join(b.get(ctx, n), b.audit(ctx))
+}
+
+// find asks for the rarest token of a document.
+func (b *bare) find(ctx context.Context, n int) error {
+	return b.all(ctx, bson.D{
 		{Key: "_id", Value: bson.D{{Key: "$gte", Value: bson.Binary{Data: make([]byte, 24)}}}},
 		{Key: "s", Value: 0}, {Key: "$and", Value: bson.A{bson.D{{Key: "k", Value: b.rarest[n%len(b.docs)]}}}},
 	}, options.Find().SetHint("token").SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(21).SetBatchSize(22).SetProjection(withoutTokens))
+}
+
+// all reads what a query of the records finds.
+func (b *bare) all(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) error {
+	cur, err := b.copied.Collection("records").Find(ctx, filter, o)
 	if err != nil {
 		return err
 	}
-	return errors.Join(cur.Close(ctx), b.audit(ctx))
+	var found []bson.Raw
+	return cur.All(ctx, &found)
+}
+
+func (b *bare) search(ctx context.Context, n int) error {
+	return errors.Join(b.find(ctx, n), b.audit(ctx))
 }
 
 // count finds the rarest token of each document.
@@ -154,35 +173,6 @@ func (b *bare) count() {
 func tokens(d bson.D) bson.A {
 	list, _ := field(d, "k").(bson.A)
 	return list
-}
-
-// create is the transaction of a new resource, between its intent and outcome.
-func (b *bare) create(ctx context.Context, n int) error {
-	id := make([]byte, 28)
-	_, _ = rand.Read(id)
-	d := slices.Clone(b.doc(n))
-	for i := range d {
-		if d[i].Key == "_id" {
-			d[i].Value = id
-		}
-	}
-	if err := b.audit(ctx); err != nil {
-		return err
-	}
-	session, err := b.client.StartSession()
-	if err != nil {
-		return err
-	}
-	defer session.EndSession(ctx)
-	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
-		err := b.copied.Collection("meta").FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: "feed"}},
-			bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}}).Err()
-		if err == nil {
-			_, err = b.copied.Collection("records").InsertOne(ctx, d)
-		}
-		return nil, err
-	}, options.Transaction().SetReadConcern(readconcern.Snapshot()))
-	return errors.Join(err, b.audit(ctx))
 }
 
 // run issues a call from n goroutines for a time.

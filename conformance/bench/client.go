@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httputil"
 	"strconv"
 )
 
@@ -33,17 +34,19 @@ func (c *client) roundTrip(request []byte) (status, size int, err error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, 0, err
 	}
-	return c.answer(nil)
+	return c.answer()
 }
 
 var (
 	contentLength    = []byte("Content-Length: ")
 	transferEncoding = []byte("Transfer-Encoding:")
-	errChunked       = errors.New("the answer has no Content-Length")
+	chunked          = []byte(" chunked")
+	errCoding        = errors.New("an answer in an unknown coding")
 )
 
-// answer reads one answer and discards its body, or writes it to body.
-func (c *client) answer(body io.Writer) (status, size int, err error) {
+// answer reads one answer and discards its body.
+func (c *client) answer() (status, size int, err error) {
+	inChunks := false
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
 		return 0, 0, err
@@ -59,19 +62,23 @@ func (c *client) answer(body io.Writer) (status, size int, err error) {
 			return status, 0, err
 		}
 		switch {
-		case len(line) <= 2:
-			if body == nil {
-				_, err = c.in.Discard(size)
-			} else {
-				_, err = io.CopyN(body, c.in, int64(size))
+		case len(line) <= 2 && inChunks:
+			n, err := io.Copy(io.Discard, httputil.NewChunkedReader(c.in))
+			if err == nil {
+				_, err = c.in.ReadSlice('\n') // behind the last chunk
 			}
+			return status, int(n), err
+		case len(line) <= 2:
+			_, err = c.in.Discard(size)
 			return status, size, err
 		case bytes.HasPrefix(line, contentLength):
 			if size, err = strconv.Atoi(string(bytes.TrimSpace(line[len(contentLength):]))); err != nil {
 				return status, 0, err
 			}
 		case bytes.HasPrefix(line, transferEncoding):
-			return status, 0, errChunked
+			if inChunks = bytes.Equal(bytes.TrimRight(line[len(transferEncoding):], "\r\n"), chunked); !inChunks {
+				return status, 0, errCoding
+			}
 		}
 	}
 }

@@ -13,24 +13,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fieldseal/fieldseal/fhir"
 	"github.com/fieldseal/fieldseal/internal/demo"
 )
 
 // mongoClients are how many keep-alive connections, or goroutines with bare
-// commands, ask at once.
-var mongoClients = [2]int{1, 8}
+// commands, ask at once after one alone.
+const mongoClients = 8
 
 // slow is how many requests a second one client has to get for several to be
 // tried.
 const slow = 10
 
-// mongoRow is one kind of request: through the server, and the same commands
-// issued bare.
+// mongoRow is one kind of interaction: through the server, the same commands
+// issued bare, and through a server on the embedded engine with the same data.
 type mongoRow struct {
-	name, commands string
-	server         [2]result // as mongoClients
-	bare           [2]bareResult
+	mongoLoad
+	one      inTurn
+	many     result        // not measured when one client gets few answers
+	alone    [2]bareResult // the commands, from as many
+	embedded inTurn
 }
 
 // benchMongoDB measures a server on MongoDB and the database alone.
@@ -50,25 +51,44 @@ func benchMongoDB(ctx context.Context, s settings, binary, scratch string) error
 	if err != nil {
 		return err
 	}
-	kek := filepath.Join(scratch, "kek")
-	if err := exec.CommandContext(ctx, binary, "keys", "create", kek).Run(); err != nil {
-		return fmt.Errorf("making a root key: %w", err)
-	}
-	srv, err := launch(ctx, binary, filepath.Join(scratch, "node"), false, "--store", store, "--kek-file", kek)
+	srv, err := launchOnMongoDB(ctx, binary, scratch, store)
 	if err != nil {
 		return err
 	}
 	defer srv.stop()
-	rows, err := measureMongoDB(ctx, s, srv, b)
+	embedded, err := launch(ctx, binary, filepath.Join(scratch, "embedded"), false)
+	if err != nil {
+		return err
+	}
+	defer embedded.stop()
+	machine := thisMachine()
+	rows, err := measureMongoDB(ctx, s, srv, embedded, b)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, srv.errors())
 	}
-	text := mongoTable(s, b.version, rows)
+	text := mongoTable(s, machine, b.version, rows)
 	fmt.Print(text)
 	if s.write {
 		return writeBetween("docs/performance.md", "mongodb", text)
 	}
 	return nil
+}
+
+// launchOnMongoDB starts a server that tells which commands it sends.
+func launchOnMongoDB(ctx context.Context, binary, scratch, store string) (*server, error) {
+	kek := filepath.Join(scratch, "kek")
+	if err := exec.CommandContext(ctx, binary, "keys", "create", kek).Run(); err != nil {
+		return nil, fmt.Errorf("making a root key: %w", err)
+	}
+	metrics, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	srv, err := launch(ctx, binary, filepath.Join(scratch, "node"), false, "--store", store, "--kek-file", kek, "--metrics", metrics)
+	if err == nil {
+		srv.metrics = metrics
+	}
+	return srv, err
 }
 
 // mongoServer is the server at an address, or one that a program makes.
@@ -113,92 +133,74 @@ func withDatabase(address, name string) (string, error) {
 // stand-in for MongoDB is slow.
 const mongoPatients = 3
 
-// measureMongoDB runs the loads.
-func measureMongoDB(ctx context.Context, s settings, srv *server, b *bare) ([]mongoRow, error) {
+// stocked stores the smallest of the demo patients, the same ones on each server,
+// and some whom nobody else's identifier names.
+func stocked(ctx context.Context, srv *server) (*workload, error) {
 	w := &workload{srv: srv}
 	var bundles [][]byte
 	for _, data := range demo.Bundles() {
 		bundles = append(bundles, data)
 	}
 	sort.Slice(bundles, func(i, j int) bool { return len(bundles[i]) < len(bundles[j]) })
-	for _, data := range bundles[:mongoPatients] {
+	for _, data := range append(bundles[:mongoPatients:mongoPatients], soleBundle()) {
 		if err := w.store(ctx, data); err != nil {
 			return nil, err
 		}
 	}
+	return w, nil
+}
+
+// measureMongoDB runs the loads.
+func measureMongoDB(ctx context.Context, s settings, srv, embedded *server, b *bare) ([]mongoRow, error) {
+	w, err := stocked(ctx, srv)
+	if err != nil {
+		return nil, err
+	}
+	same, err := stocked(ctx, embedded)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	loads := map[string]load{}
-	for _, l := range w.loads() {
-		loads[l.Name] = l
-	}
 	var rows []mongoRow
-	for _, r := range []struct {
-		load     load
-		commands string
-		bare     bareCall
-	}{
-		{loads["read by id, clinician"], "find; audit insert", b.read},
-		{loads["create, 1–3 kB Observation"], "transaction of 3; two audit inserts", b.create},
-		{w.searches(), "find; audit insert", b.search},
-	} {
-		fmt.Fprintf(os.Stderr, "%s …\n", r.load.Name)
-		row := mongoRow{name: r.load.Name, commands: r.commands}
-		for i, n := range mongoClients {
-			var err error
-			if s.conns = n; i > 0 && row.server[0].calls < slow {
-				break // of several at once none would end in time
-			}
-			if row.server[i], err = runLoad(ctx, s, srv, r.load); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.load.Name, err)
-			}
-			if row.bare[i], err = b.run(ctx, n, s.duration, r.bare); err != nil {
-				return nil, fmt.Errorf("%s, bare: %w", r.load.Name, err)
-			}
+	there := mongoLoads(same, b)
+	for i, l := range mongoLoads(w, b) {
+		if s.only != "" && s.only != l.Name {
+			continue
 		}
+		fmt.Fprintf(os.Stderr, "%s …\n", l.Name)
+		row := mongoRow{mongoLoad: l}
+		if err := row.measure(ctx, s, srv, b); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.Name, err)
+		}
+		if row.embedded, err = embedded.oneByOne(ctx, there[i].load, s.duration*time.Duration(s.rounds)); err != nil {
+			return nil, fmt.Errorf("%s, embedded: %w", l.Name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s\n%s", row.one.sent, row.String()) // what is left of a run that fails
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// searches ask for one patient by an identifier.
-func (w *workload) searches() load {
-	l := load{Name: "search, Patient?identifier", Want: 200, PerCall: 1, Unit: "req/s"}
-	for _, r := range w.resources {
-		if !strings.HasPrefix(r.path, "Patient/") {
-			continue
-		}
-		p, err := fhir.Parse(r.body, bundleLimits)
-		if err != nil {
-			continue
-		}
-		id := p.Root().Member("identifier").At(0)
-		query := url.Values{"identifier": {id.Member("system").Text() + "|" + id.Member("value").Text()}}
-		l.Requests = append(l.Requests, prepared{Bytes: w.request("GET", "Patient?"+query.Encode(), "clinician", nil)})
+// measure runs the load and its commands alone in turn.
+func (row *mongoRow) measure(ctx context.Context, s settings, srv *server, b *bare) (err error) {
+	duration := s.duration * time.Duration(s.rounds)
+	if row.one, err = srv.oneByOne(ctx, row.load, duration); err != nil {
+		return err
 	}
-	return l
-}
-
-func mongoTable(s settings, version string, rows []mongoRow) string {
-	var b strings.Builder
-	m := thisMachine()
-	fmt.Fprintf(&b, "Machine: %s, %d cores, Linux %s, %s, load average %s at the end. Database: %s, on the same machine, %v a load. The first figure of each pair is with 1 client, the second with %d.\n\n",
-		m.cpu, m.cores, m.kernel, m.golang, m.busy, version, s.duration, mongoClients[1])
-	b.WriteString("| request | commands | p50 | bare commands, p50 | req/s | bare, /s | server CPU per request | driver CPU, bare | errors |\n|---|---|---|---|---|---|---|---|---|\n")
-	for _, r := range rows {
-		both := func(text func(result, bareResult) string) string {
-			if r.server[1].calls == 0 {
-				return text(r.server[0], r.bare[0]) + " / –"
-			}
-			return text(r.server[0], r.bare[0]) + " / " + text(r.server[1], r.bare[1])
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s µs | %s µs | %s |\n", r.name, r.commands,
-			both(func(s result, _ bareResult) string { return ms(s.p50) }), both(func(_ result, c bareResult) string { return ms(c.p50) }),
-			both(func(s result, _ bareResult) string { return fmt.Sprintf("%.3g", s.calls) }), both(func(_ result, c bareResult) string { return fmt.Sprintf("%.3g", c.rate) }),
-			both(func(s result, _ bareResult) string { return thousands(float64(s.cpuPerCall) / 1e3) }), both(func(_ result, c bareResult) string { return thousands(float64(c.cpu) / 1e3) }),
-			errorText(r.server[0].errors)+"; "+errorText(r.server[1].errors))
+	if row.alone[0], err = b.run(ctx, 1, duration, row.bare); err != nil {
+		return fmt.Errorf("bare: %w", err)
 	}
-	b.WriteString("\n")
-	return b.String()
+	if row.one.rate < slow {
+		return nil // of several at once none would end in time
+	}
+	s.conns = mongoClients
+	if row.many, err = runLoad(ctx, s, srv, row.load); err != nil {
+		return err
+	}
+	if row.alone[1], err = b.run(ctx, s.conns, duration, row.bare); err != nil {
+		return fmt.Errorf("bare: %w", err)
+	}
+	return nil
 }

@@ -29,6 +29,7 @@ type server struct {
 	base    string // FHIR base
 	addr    string // host:port
 	debug   string // host:port of the profiling endpoint
+	metrics string // host:port of the metrics, of a server on MongoDB
 	tokens  map[string]string
 	ready   time.Duration // from start to the first ready answer on the filled folder
 	stderr  *boundedBuffer

@@ -222,6 +222,9 @@ var transactionSizes = []int{1, 20, 500}
 // posts are transactions of n resources each, of patients who exist.
 func (w *workload) posts(n int) (list []prepared) {
 	rest := slices.DeleteFunc(slices.Clone(w.resources), func(r stored) bool { return strings.HasPrefix(r.path, "Patient/") })
+	for len(rest) > 0 && len(rest) < n {
+		rest = append(rest, rest...)
+	}
 	for ; len(rest) >= n; rest = rest[n:] {
 		body := []byte(`{"resourceType":"Bundle","type":"transaction","entry":[`)
 		for i, r := range rest[:n] {
