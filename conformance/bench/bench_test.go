@@ -64,7 +64,7 @@ func TestClientReadsOneAnswerAfterTheOther(t *testing.T) {
 func TestLoadCountsUnexpectedStatusesAsErrors(t *testing.T) {
 	t.Parallel()
 	addr := answering(t, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-	j := job{Addr: addr, Conns: 2, Duration: 100 * time.Millisecond, Requests: []prepared{{Bytes: []byte("GET / HTTP/1.1\r\n\r\n")}}, Want: []int{200}}
+	j := job{Addr: addr, Conns: 2, Duration: time.Minute, Requests: []prepared{{Bytes: []byte("GET / HTTP/1.1\r\n\r\n")}}, Want: []int{200}}
 	in, err := json.Marshal(j)
 	if err != nil {
 		t.Fatal(err)

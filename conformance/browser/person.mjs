@@ -88,8 +88,13 @@ export class Person {
     await this.press('Search');
     await this.see('Found');
     await this.look('picker');
-    for (const choice = this.page.locator(`button[value="${id}"]`); !(await choice.count()); await this.see('Found')) await this.press('More');
-    await this.page.locator(`button[value="${id}"]`).click();
+    const choice = this.page.locator(`button[value="${id}"]`);
+    while (!(await choice.count())) {
+      await this.page.evaluate(() => (window.before = true));
+      await this.press('More');
+      await this.page.waitForFunction(() => !window.before && document.readyState === 'complete');
+    }
+    await choice.click();
   }
 
   // code is a code of the authenticator app that was not used before
