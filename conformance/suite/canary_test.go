@@ -102,7 +102,7 @@ func TestCanaryIsNowhereInClear(t *testing.T) {
 		t.Error("no metrics")
 	}
 	needles.scan(t, "/metrics", b)
-	needles.scanFiles(t, s.dir)
+	needles.scanServer(t, s)
 	if code, stdout, stderr := command(t, "keys", "status", "--data", s.dir); code == 0 {
 		needles.scan(t, "keys status", []byte(stdout+stderr))
 	}
@@ -111,12 +111,12 @@ func TestCanaryIsNowhereInClear(t *testing.T) {
 		t.Error("the scanner does not find the markers where they must be")
 	}
 	s.stop(t)
-	needles.scanFiles(t, s.dir)
+	needles.scanServer(t, s)
 	needles.scan(t, "stdout", []byte(s.stdout.String()))
 	needles.scan(t, "stderr", []byte(s.stderr.String()))
 	again := startOn(t, s.dir) // what a restart writes: recovery, compaction
 	again.stop(t)
-	needles.scanFiles(t, s.dir)
+	needles.scanServer(t, s)
 	needles.scan(t, "stderr after restart", []byte(again.stderr.String()))
 }
 

@@ -144,7 +144,7 @@ func kekVersions(status object) string {
 func TestKeysStatusShowsNoKey(t *testing.T) {
 	t.Parallel()
 	s := shared(t)
-	kek, err := os.ReadFile(filepath.Join(s.dir, "kek"))
+	kek, err := os.ReadFile(s.keyFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}

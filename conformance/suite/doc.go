@@ -8,6 +8,7 @@
 //
 // Nothing of ours is imported but fhir/fhirtest, for data: what is asserted
 // here is what a stranger can see. FIELDSEAL_LONG=1 runs the long forms (200
-// crashes, timing); FIELDSEAL_RACE=1 builds the server with the race detector.
+// crashes, timing); FIELDSEAL_RACE=1 builds the server with the race detector;
+// FIELDSEAL_SUITE_ENGINE=mongodb gives every server a database (engine_test.go).
 // A test ends only processes that it started.
 package suite

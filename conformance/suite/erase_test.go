@@ -1,8 +1,6 @@
 package suite
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -51,10 +49,7 @@ func TestErasedPatientStaysUnreadableAfterAnOlderBackup(t *testing.T) {
 	s := start(t)
 	e := newEraseScene(t, s)
 	s.stop(t)
-	backup := filepath.Join(t.TempDir(), "store")
-	if err := copyTree(filepath.Join(s.dir, "store"), backup); err != nil {
-		t.Fatal(err)
-	}
+	restore := backUpStore(t, s.dir)
 	running := startOn(t, s.dir)
 	running.do(t, clinician, "GET", "/Patient/"+e.patient, nil).want(200) // its key is cached
 	report := erase(t, s.dir, e.patient)
@@ -69,22 +64,10 @@ func TestErasedPatientStaysUnreadableAfterAnOlderBackup(t *testing.T) {
 	}
 	verify(t, s.dir)
 	running.stop(t)
-	restoreStore(t, backup, s.dir)
+	restore()
 	restored := startOn(t, s.dir)
 	e.check(t, restored)
 	verify(t, s.dir)
-}
-
-// restoreStore puts an older data folder beside the current keystore.
-func restoreStore(t *testing.T, backup, dir string) {
-	t.Helper()
-	store := filepath.Join(dir, "store")
-	if err := os.RemoveAll(store); err != nil {
-		t.Fatal(err)
-	}
-	if err := copyTree(backup, store); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestErasureWorksOfflineAndLeavesNoTraceInFiles(t *testing.T) {
@@ -99,7 +82,7 @@ func TestErasureWorksOfflineAndLeavesNoTraceInFiles(t *testing.T) {
 	}
 	n := needles{}
 	n.add("id", e.patient)
-	n.scanFiles(t, s.dir)
+	n.scanServer(t, s)
 	verify(t, s.dir)
 	again := startOn(t, s.dir)
 	e.check(t, again)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/fieldseal/fieldseal/repository/mongostore/mongotest"
 )
 
 // binary is the built cmd/fieldseal; scratch the folder of everything that
@@ -40,10 +42,13 @@ func TestMain(m *testing.M) {
 // long reports whether the long forms of tests were asked for.
 func long() bool { return os.Getenv("FIELDSEAL_LONG") == "1" }
 
+func sharedFolder() string   { return filepath.Join(scratch, "shared") }
+func templateFolder() string { return filepath.Join(scratch, "template") }
+
 // template is a demo data folder: loaded once, stopped cleanly, then copied
 // for every server that needs its own.
 var template = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(scratch, "template")
+	dir := templateFolder()
 	s, err := launch(dir, nil)
 	if err != nil {
 		return "", fmt.Errorf("loading the demo data: %w", err)
@@ -54,11 +59,8 @@ var template = sync.OnceValues(func() (string, error) {
 // demoData returns a fresh copy of the demo data folder.
 func demoData(t testing.TB) string {
 	t.Helper()
-	ownServer(t)
 	dir := folder(t)
-	if err := copyDemo(dir); err != nil {
-		t.Fatal(err)
-	}
+	copyDemo(t, dir)
 	return dir
 }
 
@@ -70,19 +72,25 @@ func folder(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(parent) })
-	return filepath.Join(parent, "data")
+	dir := filepath.Join(parent, "data")
+	t.Cleanup(func() {
+		_ = os.RemoveAll(parent)
+		// A killed server's transaction may hold on to one; it harms nobody.
+		_ = mongotest.Drop(database, databaseNames(dir)...)
+	})
+	return dir
 }
 
-func copyDemo(dir string) error {
-	if onMongoDB() {
-		return nil // the server loads it: a database is not copied that simply
-	}
+func copyDemo(t testing.TB, dir string) {
+	t.Helper()
 	from, err := template()
-	if err != nil {
-		return err
+	if err == nil {
+		err = copyTree(from, dir)
 	}
-	return copyTree(from, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyDatabases(t, from, dir)
 }
 
 // copyTree copies files with their modes, as a backup would.
@@ -106,12 +114,10 @@ func shared(t testing.TB) *server {
 	sharedServer.Lock()
 	defer sharedServer.Unlock()
 	if sharedServer.s == nil {
-		dir := filepath.Join(scratch, "shared")
-		err := copyDemo(dir)
-		if err == nil {
-			sharedServer.s, err = launch(dir, nil)
-		}
-		if err != nil {
+		dir := sharedFolder()
+		copyDemo(t, dir)
+		var err error
+		if sharedServer.s, err = launch(dir, nil); err != nil {
 			t.Fatalf("the shared server: %v", err)
 		}
 	}

@@ -93,6 +93,19 @@ func (n needles) scanFiles(t testing.TB, dir string) {
 	}
 }
 
+// scanServer scans what a server keeps: its files, and its databases on MongoDB.
+func (n needles) scanServer(t testing.TB, s *server) {
+	t.Helper()
+	n.scanFiles(t, s.dir)
+	for name, stored := range databases(t, s.dir) {
+		for collection, documents := range stored {
+			for _, document := range documents {
+				n.scan(t, name+"."+collection, document)
+			}
+		}
+	}
+}
+
 // ignoreMissing skips what the engine removed during the walk.
 func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

@@ -68,7 +68,7 @@ func (x indexed) check(t *testing.T, s *server) bool {
 func TestIndexIsRemadeThroughKillNine(t *testing.T) {
 	t.Parallel()
 	rounds := 2
-	if long() {
+	if long() && !onMongoDB() {
 		rounds = 100
 	}
 	dir := demoData(t)

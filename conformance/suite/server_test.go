@@ -66,7 +66,6 @@ func start(t testing.TB, args ...string) *server {
 // startOn runs a server on a data folder until the test ends.
 func startOn(t testing.TB, dir string, args ...string) *server {
 	t.Helper()
-	ownServer(t)
 	s, err := launch(dir, httpClient(nil), args...)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ type ledger struct {
 func TestKilledTransactionsAreWholeOrAbsent(t *testing.T) {
 	t.Parallel()
 	cycles := 12
-	if long() {
+	if long() && !onMongoDB() {
 		cycles = 200
 	}
 	dir := demoData(t)
@@ -40,6 +40,7 @@ func TestKilledTransactionsAreWholeOrAbsent(t *testing.T) {
 			break
 		}
 		l.sent = map[string]bool{}
+		s.untilWrites(t)
 		var wg sync.WaitGroup
 		for worker := range 6 {
 			wg.Go(func() {

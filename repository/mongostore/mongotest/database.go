@@ -2,6 +2,7 @@ package mongotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -29,16 +30,25 @@ func Database(t testing.TB, uri string) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	t.Cleanup(func() {
-		client, err := mongo.Connect(options.Client().ApplyURI(uri))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		ctx := context.Background() // that of the test has ended
-		if err := client.Database(name).Drop(ctx); err != nil {
+		if err := Drop(uri, name); err != nil {
 			t.Errorf("dropping %s: %v", name, err)
 		}
-		_ = client.Disconnect(ctx)
 	})
 	return name
+}
+
+// Drop removes databases that tests made.
+func Drop(uri string, databases ...string) error {
+	if len(databases) == 0 {
+		return nil
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		return err
+	}
+	ctx := context.Background() // that of a test that ends is canceled
+	for _, name := range databases {
+		err = errors.Join(err, client.Database(name).Drop(ctx))
+	}
+	return errors.Join(err, client.Disconnect(ctx))
 }

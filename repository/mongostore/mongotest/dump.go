@@ -9,10 +9,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
+// Contents are the documents of a database by collection.
+type Contents map[string][]bson.Raw
+
 // Dump reads the documents of every collection, as mongodump does.
-func Dump(t testing.TB, uri, database string) map[string][]bson.Raw {
+func Dump(t testing.TB, uri, database string) Contents {
 	t.Helper()
-	out := map[string][]bson.Raw{}
+	out := Contents{}
 	inDatabase(t, uri, database, func(db *mongo.Database) error {
 		names, err := db.ListCollectionNames(t.Context(), bson.D{})
 		for _, name := range names {
@@ -33,7 +36,7 @@ func Dump(t testing.TB, uri, database string) map[string][]bson.Raw {
 
 // Restore replaces the documents of every collection but the kept ones by what
 // Dump returned, as mongorestore --drop does with --nsExclude.
-func Restore(t testing.TB, uri, database string, dump map[string][]bson.Raw, keep ...string) {
+func Restore(t testing.TB, uri, database string, dump Contents, keep ...string) {
 	t.Helper()
 	inDatabase(t, uri, database, func(db *mongo.Database) error {
 		names, err := db.ListCollectionNames(t.Context(), bson.D{})
