@@ -43,10 +43,11 @@ func (s *Server) record(ctx context.Context, e event) error {
 	return err
 }
 
-// reused records that a code or refresh token came again. fosite ends the
-// family then.
+// reused records that a code or refresh token came again, and ends its family:
+// fosite does that too, but goes on when it fails.
 func (s *Server) reused(ctx context.Context, r fosite.Requester, reason string) error {
-	return s.record(ctx, event{subtype: "failure", reason: reason, claims: r.GetSession().(*session).Claims, client: r.GetClient().GetID()})
+	err := s.record(ctx, event{subtype: "failure", reason: reason, claims: r.GetSession().(*session).Claims, client: r.GetClient().GetID()})
+	return errors.Join(err, s.endGrant(ctx, r.GetID()))
 }
 
 // standard are the error codes of RFC 6749 §4.1.2.1 and §5.2, with what is said

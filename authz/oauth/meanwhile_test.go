@@ -4,10 +4,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/fieldseal/fieldseal/authz/client"
+	"github.com/fieldseal/fieldseal/authz/token"
+	"github.com/fieldseal/fieldseal/crypto/keyring/keyringtest"
 	"github.com/fieldseal/fieldseal/repository"
 )
 
@@ -94,4 +98,33 @@ func endsBefore(t *testing.T, at int, prepare func(*node) url.Values, end func(*
 		t.Error(what)
 	}
 	return count >= at
+}
+
+// TestReuseWithoutAStoreIsNoQuietRefusal: a client is not told that its code or
+// refresh token is used while what it gave goes on.
+func TestReuseWithoutAStoreIsNoQuietRefusal(t *testing.T) {
+	t.Parallel()
+	s := newTables()
+	n := open(t, s, nil)
+	n.app("app", client.Public)
+	form := redemption("app", n.code("app", appScopes))
+	first := n.post("/token", form)
+	second := refresh("app", first.text("refresh_token"))
+	got := n.post("/token", second)
+	for name, again := range map[string]url.Values{"code": form, "refresh token": second} {
+		table := s.oauth.(*keyringtest.Table)
+		table.SetFault(func(op keyringtest.Op, key []byte) error {
+			if op == keyringtest.BeforePut && strings.HasPrefix(string(key), "grant/") {
+				return repository.ErrUnavailable
+			}
+			return nil
+		})
+		n.refused(name, n.post("/token", again), http.StatusServiceUnavailable, "temporarily_unavailable")
+		table.SetFault(nil)
+	}
+	n.refused("again", n.post("/token", form), http.StatusBadRequest, "invalid_grant")
+	s.clock.Advance(token.CacheTTL)
+	if n.valid(got.text("access_token")) {
+		t.Error("the family is in force")
+	}
 }
