@@ -58,6 +58,8 @@ var heavy = map[string]string{
 	"TestResearcherFindsThePatientNowhereInTheWholeRecord": "hundreds of searches and pages",
 	"TestImportWithoutAServerAndFromFolders":               "thousands of resources",
 	"TestInterruptedImportIsResumedWithoutDuplicates":      "thousands of resources",
+	"TestOfficialExamplesSurviveARoundTrip":                "thousands of resources",
+	"TestSyntheaBundlesLoadWhole":                          "thousands of resources",
 	"TestHistoryOfLargeVersionsCostsBoundedMemory":         "versions of megabytes",
 	"TestBatchThatReadsOneLargeResourceManyTimes":          "hundreds of reads of 2 MiB",
 	"TestClientsThatDoNotReadAreCutOff":                    "answers of megabytes",
