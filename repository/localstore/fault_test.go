@@ -121,12 +121,14 @@ func TestDiskFullAtEachWrite(t *testing.T) {
 
 var victim = repository.Key{Type: "Patient", ID: repository.StorageID{1}}
 
+// commitUntilRefused writes less than the memtables hold: a writer that needs
+// room in them waits for as long as the disk is full, without a word from Pebble.
 func commitUntilRefused(t *testing.T, s *localstore.Store) (acked repository.Version) {
 	t.Helper()
 	for v := repository.Version(1); v < 60; v++ {
 		_, err := s.Commit(t.Context(), repository.Batch{Writes: []repository.Write{{
 			Expect: v - 1,
-			Record: repository.Record{Key: victim, Version: v, Body: make([]byte, 40_000)},
+			Record: repository.Record{Key: victim, Version: v, Body: make([]byte, 20_000)},
 		}}})
 		if err == nil {
 			acked = v
