@@ -6,7 +6,7 @@
 // request of the authorization endpoint from page to page until there is a
 // decision. Handler serves the pages around it. What they look like stands in
 // the templ files beside and in assets; the _templ.go files are generated from
-// them.
+// them, and as long as the generator makes them: nobody reads or edits those.
 //
 // Security notes: every form carries a value of its session, and is refused
 // without (CSRF). A page leads on to paths of this package and to the

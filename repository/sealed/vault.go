@@ -146,8 +146,8 @@ func (v *Vault) LoadVersion(ctx context.Context, k repository.Key, n repository.
 type Loader func(ctx context.Context, w repository.Wanted) (*Stored, error)
 
 // Ahead reads versions at once where the engine can, for a caller that will ask
-// for each. The loader answers with what was read here; with other engines it
-// asks them then.
+// for each. The loader answers with what was read here, and holds all of it; with
+// other engines it asks them then.
 func (v *Vault) Ahead(ctx context.Context, wanted []repository.Wanted) (Loader, error) {
 	g, ok := v.store.(repository.Gatherer)
 	if !ok {
